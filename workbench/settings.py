@@ -1,0 +1,61 @@
+"""Settings of a deployment: environment variables that begin with ``WORKBENCH_``.
+
+Read once, where a process starts, and handed down; nothing reads them at import.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["Settings"]
+
+
+class Settings(BaseSettings):
+    """Every setting there is; ``workbench settings`` prints them with their meaning."""
+
+    model_config = SettingsConfigDict(env_prefix="WORKBENCH_", extra="ignore", frozen=True)
+
+    state: Path = Field(
+        default=Path("~/.local/state/workbench"),
+        description="Directory of everything that lives on: archive, databases, homes, logs, secrets.",
+    )
+    archive: Path | None = Field(
+        default=None,
+        description="Root of the shared SDS archive; by default archive/ in the state directory.",
+    )
+    home_archive: Path = Field(
+        default=Path("~/archive"),
+        description="Root of the user's own SDS archive, searched after the shared one.",
+    )
+    port: int = Field(default=8000, ge=1, le=65535, description="Port on 127.0.0.1 that the hub answers at.")
+    url: str = Field(
+        default="",
+        description="Base URL of the web services; by default /services/workbench/ at the port above.",
+    )
+    token: SecretStr = Field(default=SecretStr(""), description="Token that the web services ask for.")
+    dask: str = Field(
+        default="", description="Address of the Dask scheduler; empty means this process works alone."
+    )
+    max_bytes: int = Field(
+        default=64 * 2**20, ge=1, description="Largest body that the web services accept, in bytes."
+    )
+
+    @property
+    def state_dir(self) -> Path:
+        """The state directory, absolute."""
+        return self.state.expanduser().absolute()
+
+    @property
+    def archive_roots(self) -> tuple[Path, ...]:
+        """The archives to search, in order: the shared one, then the user's own."""
+        shared = self.archive.expanduser().absolute() if self.archive else self.state_dir / "archive"
+        return shared, self.home_archive.expanduser().absolute()
+
+    @property
+    def base_url(self) -> str:
+        """Where the web services are, with a slash at the end."""
+        url = self.url or f"http://127.0.0.1:{self.port}/services/workbench/"
+        return url if url.endswith("/") else url + "/"
