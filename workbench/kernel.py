@@ -233,9 +233,7 @@ def settings_errors(subject: str, error: ValidationError, known: tuple[str, ...]
 
 def _topics() -> Iterator[str]:
     package = importlib.import_module("workbench.kernels")
-    return (
-        info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_")
-    )
+    return (info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_"))
 
 
 def _home(function: Callable[..., Any]) -> tuple[str, str]:

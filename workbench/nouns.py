@@ -122,7 +122,7 @@ class Picks(Table):
     """
 
     noun = "Picks"
-    columns = {
+    columns: ClassVar[Mapping[str, type]] = {
         "network": str,
         "station": str,
         "location": str,
@@ -142,7 +142,7 @@ class Triggers(Table):
     """
 
     noun = "Triggers"
-    columns = {
+    columns: ClassVar[Mapping[str, type]] = {
         "time": np.datetime64,
         "duration_s": float,
         "n_stations": int,

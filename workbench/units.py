@@ -67,9 +67,7 @@ Hertz = TypeAliasType("Hertz", Annotated[float, Unit("Hz"), Gt(0)])
 Kilometres = TypeAliasType("Kilometres", Annotated[float, Unit("km"), Ge(0)])
 """A distance in kilometres, not negative."""
 
-DepthKm = TypeAliasType(
-    "DepthKm", Annotated[float, Unit("km", "below sea level"), Ge(-10), Le(6371)]
-)
+DepthKm = TypeAliasType("DepthKm", Annotated[float, Unit("km", "below sea level"), Ge(-10), Le(6371)])
 """A depth in kilometres below sea level; negative above it."""
 
 Metres = TypeAliasType("Metres", Annotated[float, Unit("m")])

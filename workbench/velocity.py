@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -105,9 +106,7 @@ class VelocityModel:
         return cls(
             depth_km=tuple(float(row[0]) for row in table if row[0] is not None),
             vp_km_s=tuple(float(row[1]) for row in table if row[1] is not None),
-            vs_km_s=tuple(
-                None if row[2] is None or math.isnan(row[2]) else float(row[2]) for row in table
-            ),
+            vs_km_s=tuple(None if row[2] is None or math.isnan(row[2]) else float(row[2]) for row in table),
             interpolation=interpolation,
         )
 
@@ -139,8 +138,7 @@ class VelocityModel:
                 "Fill vs_km_s, or give the setting vp_vs (--vp-vs 1.73).",
             )
         filled = tuple(
-            vp / vp_vs if vs is None else vs
-            for vp, vs in zip(self.vp_km_s, self.vs_km_s, strict=True)
+            vp / vp_vs if vs is None else vs for vp, vs in zip(self.vp_km_s, self.vs_km_s, strict=True)
         )
         return VelocityModel(self.depth_km, self.vp_km_s, filled, self.interpolation)
 
@@ -256,7 +254,7 @@ def _check(
                 f"row {number} has Vs {s:g} and Vp {p:g} km/s",
                 "Vs is in km/s and below Vp.",
             )
-    for number, (above, below) in enumerate(zip(depth, depth[1:], strict=False), 2):
+    for number, (above, below) in enumerate(pairwise(depth), 2):
         if below < above or (below == above and interpolation == "constant"):
             raise BadVelocityModel(
                 "velocity model",

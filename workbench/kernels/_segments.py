@@ -15,8 +15,8 @@ import numpy.typing as npt
 from obspy import Trace, UTCDateTime
 
 from workbench.errors import NoData
-from workbench.nouns import Waveforms
 from workbench.notices import notice
+from workbench.nouns import Waveforms
 
 __all__ = ["Segment", "by_channel", "segments", "to_stream"]
 
@@ -187,7 +187,7 @@ def _joined(channel: str, pieces: list[Segment]) -> Iterator[Segment]:
             continue
         offset = current.sample_at(piece.start)
         first = round(offset)
-        if first > len(current.data) or abs(offset - first) > 0.25 and first >= len(current.data):
+        if first > len(current.data) or (abs(offset - first) > 0.25 and first >= len(current.data)):
             yield current
             current = piece
             continue
