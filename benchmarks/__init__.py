@@ -1,0 +1,1 @@
+"""Ours against named peers, alternating in one run: ``make bench``."""
