@@ -1,0 +1,54 @@
+# One word for each task; what a word does is in the script that it calls.
+PYTHON ?= $(firstword $(shell command -v python3.11 python3))
+VENV := .venv/bin
+ENVIRONMENT = @test -n "$(PYTHON)" || { echo "Python 3.11 is needed. On Debian 12: apt-get install python3" >&2; exit 1; }; $(PYTHON) hub/environment.py
+
+.PHONY: help setup up down status logs test test-long lint bench docs lock clean
+.DEFAULT_GOAL := help
+
+help:  ## say what can be done
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+
+setup:  ## create .venv and install what is locked
+	$(ENVIRONMENT) run
+
+up: setup  ## start everything on this machine (WORKBENCH_PORT, WORKBENCH_STATE)
+	@$(VENV)/workbench-hub up
+
+down:  ## stop everything, users' servers too
+	@$(VENV)/workbench-hub down
+
+status:  ## show what runs, and whether it is well
+	@$(VENV)/workbench-hub status
+
+logs:  ## show the newest lines of every log
+	@$(VENV)/workbench-hub logs
+
+test:  ## set up and run all tests, except those at full size
+	$(ENVIRONMENT) test
+	@$(VENV)/pytest -m "not long"
+
+test-long:  ## run the tests at full size
+	$(ENVIRONMENT) test
+	@$(VENV)/pytest -m long
+
+lint:  ## style, format, types, and which way imports point
+	$(ENVIRONMENT) test
+	@$(VENV)/ruff check
+	@$(VENV)/ruff format --check
+	@$(VENV)/mypy
+	@$(VENV)/lint-imports
+
+bench:  ## measure against the peers
+	$(ENVIRONMENT) test
+	@$(VENV)/python -m benchmarks
+
+docs:  ## write the generated pages of docs/
+	$(ENVIRONMENT) test
+	@$(VENV)/python -m docs
+
+lock:  ## write the lock files anew from pyproject.toml
+	$(ENVIRONMENT) lock
+
+clean:  ## remove .venv and what tests leave behind; the state directory stays
+	rm -rf .venv test-results .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
