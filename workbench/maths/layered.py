@@ -56,6 +56,9 @@ REACH_KM = 1100.0
 _BOTTOM_KM = 800.0
 """Round models are cut off here; first arrivals within `REACH_KM` stay above."""
 
+_SLOWER = 1 - 1e-12
+"""Layers closer than this in velocity count as equal: no head wave, no division by zero."""
+
 
 @njit(cache=True, error_model="numpy")
 def _flat_depth(depth: float, radius: float) -> float:
@@ -125,74 +128,84 @@ def _direct(
 
 
 @njit(cache=True, error_model="numpy")
+def _legs(top: Floats, velocity: Floats) -> Floats:
+    """Vertical delays and offsets that head waves gather, summed from the top.
+
+    ``legs[0, m, k]`` and ``legs[1, m, k]`` are the delay (s) and the offset (km)
+    of the head wave along layer m in the layers 1 to k - 1.
+    """
+    n = top.size
+    legs = np.zeros((2, n, n + 1))
+    for m in range(n):
+        slowness = 1 / velocity[m]
+        for j in range(1, n):
+            legs[:, m, j + 1] = legs[:, m, j]
+            if j < m and velocity[j] < velocity[m] * _SLOWER:
+                eta = math.sqrt((1 / velocity[j] - slowness) * (1 / velocity[j] + slowness))
+                legs[0, m, j + 1] += (top[j + 1] - top[j]) * eta
+                legs[1, m, j + 1] += (top[j + 1] - top[j]) * slowness / eta
+    return legs
+
+
+@njit(cache=True, error_model="numpy")
 def _first(
-    top: Floats, velocity: Floats, source: float, receiver: float, distance: float
+    top: Floats, velocity: Floats, legs: Floats, source: float, receiver: float, distance: float
 ) -> tuple[float, float, float]:
     """Time, ray parameter and dt/dz of the first arrival in flat layers."""
-    if source <= receiver:
-        upper, lower = source, receiver
-    else:
-        upper, lower = receiver, source
+    upper, lower = min(source, receiver), max(source, receiver)
     first, last = _layer_of(top, upper), _layer_of(top, lower)
-    at_source = velocity[_layer_of(top, source)]
-    time, p = _direct(top, velocity, upper, first, lower, last, distance)
-    vertical = math.sqrt(max(1 / (at_source * at_source) - p * p, 0.0))
-    if source < receiver:
-        vertical = -vertical
-    elif source == receiver:
+    # A lower end on an interface: the direct ray comes out of the layer above.
+    through = last - 1 if last > first and top[last] == lower else last
+    time, p = _direct(top, velocity, upper, first, lower, through, distance)
+    if source == receiver:
         vertical = 0.0
-    # Head waves along the top of each deeper layer.
-    reach = 0.0
-    for j in range(first, last + 1):
-        reach = max(reach, velocity[j])
-    for m in range(last + 1, top.size):
+    elif source < receiver:
+        vertical = -math.sqrt(max(1 / (velocity[first] * velocity[first]) - p * p, 0.0))
+    else:
+        vertical = math.sqrt(max(1 / (velocity[through] * velocity[through]) - p * p, 0.0))
+    at_source = velocity[first] if source == upper else velocity[last]
+    # Head waves along the top of each deeper layer, and of that on whose top the lower end is.
+    fastest = 0.0
+    for j in range(first, through + 1):
+        fastest = max(fastest, velocity[j])
+    for m in range(through + 1, top.size):
         v = velocity[m]
-        if v > reach:
-            reach = v
+        if fastest < v * _SLOWER:
             slowness = 1 / v
-            legs = slowness * distance
-            offset = distance
-            for j in range(first, m):
-                above = upper if j == first else top[j]
-                length = top[j + 1] - above
-                if j == last:
-                    length += top[j + 1] - lower
-                elif j > last:
-                    length += length
-                eta = math.sqrt((1 / velocity[j] - slowness) * (1 / velocity[j] + slowness))
-                legs += length * eta
-                offset -= length * slowness / eta
-                if offset < 0.0 or legs >= time:
-                    break
-            if offset >= 0.0 and legs < time:
-                time, p = legs, slowness
+            delay = legs[0, m, m] - legs[0, m, first + 1]
+            offset = legs[1, m, m] - legs[1, m, first + 1]
+            eta = math.sqrt((1 / velocity[first] - slowness) * (1 / velocity[first] + slowness))
+            delay += (top[first + 1] - upper) * eta
+            offset += (top[first + 1] - upper) * slowness / eta
+            if last < m:
+                delay += legs[0, m, m] - legs[0, m, last + 1]
+                offset += legs[1, m, m] - legs[1, m, last + 1]
+                eta = math.sqrt((1 / velocity[last] - slowness) * (1 / velocity[last] + slowness))
+                delay += (top[last + 1] - lower) * eta
+                offset += (top[last + 1] - lower) * slowness / eta
+            if offset <= distance and slowness * distance + delay < time:
+                time, p = slowness * distance + delay, slowness
                 vertical = -math.sqrt(max(1 / (at_source * at_source) - p * p, 0.0))
+        fastest = max(fastest, v)
     # Head waves along the bottom of each shallower layer.
-    reach = 0.0
+    fastest = 0.0
     for j in range(first, last + 1):
-        reach = max(reach, velocity[j])
+        fastest = max(fastest, velocity[j])
     for m in range(first - 1, -1, -1):
         v = velocity[m]
-        if v > reach:
-            reach = v
+        if fastest < v * _SLOWER:
             slowness = 1 / v
-            legs = slowness * distance
-            offset = distance
+            delay = offset = 0.0
             for j in range(last, m, -1):
-                below = lower if j == last else top[j + 1]
-                length = below - top[j]
-                if j == first:
-                    length += upper - top[j]
-                elif j < first:
-                    length += length
+                length = (lower if j == last else top[j + 1]) - top[j]
+                length += upper - top[j] if j == first else (length if j < first else 0.0)
                 eta = math.sqrt((1 / velocity[j] - slowness) * (1 / velocity[j] + slowness))
-                legs += length * eta
-                offset -= length * slowness / eta
-                if offset < 0.0 or legs >= time:
-                    break
-            if offset >= 0.0 and legs < time:
-                time, p = legs, slowness
+                delay += length * eta
+                offset += length * slowness / eta
+            if offset <= distance and slowness * distance + delay < time:
+                time, p = slowness * distance + delay, slowness
                 vertical = math.sqrt(max(1 / (at_source * at_source) - p * p, 0.0))
+        fastest = max(fastest, v)
     return time, p, vertical
 
 
@@ -200,6 +213,7 @@ def _first(
 def first_arrival(
     top: Floats,
     velocity: Floats,
+    legs: Floats,
     radius: float,
     source_depth: float,
     receiver_depth: float,
@@ -211,6 +225,8 @@ def first_arrival(
     ----------
     top, velocity : ndarray, shape (n_layers,)
         Of `Layers`: tops in km (flattened if `radius` is not 0), km/s.
+    legs : ndarray, shape (2, n_layers, n_layers + 1)
+        Of `Layers`.
     radius : float
         Of `Layers`: the Earth's radius, or 0 for flat layers.
     source_depth, receiver_depth : float
@@ -228,7 +244,7 @@ def first_arrival(
         Degrees from straight down: 0 down, 180 up.
     """
     source, receiver = _flat_depth(source_depth, radius), _flat_depth(receiver_depth, radius)
-    time, p, vertical = _first(top, velocity, source, receiver, distance)
+    time, p, vertical = _first(top, velocity, legs, source, receiver, distance)
     takeoff = math.degrees(math.atan2(p, -vertical))
     if radius > 0.0:
         vertical *= radius / (radius - source_depth)
@@ -239,6 +255,7 @@ def first_arrival(
 def _first_arrivals(
     top: Floats,
     velocity: Floats,
+    legs: Floats,
     radius: float,
     source_depth: Floats,
     receiver_depth: Floats,
@@ -247,7 +264,7 @@ def _first_arrivals(
     found = np.empty((4, distance.size))
     for i in range(distance.size):
         found[0, i], found[1, i], found[2, i], found[3, i] = first_arrival(
-            top, velocity, radius, source_depth[i], receiver_depth[i], distance[i]
+            top, velocity, legs, radius, source_depth[i], receiver_depth[i], distance[i]
         )
     return found
 
@@ -263,6 +280,8 @@ class Layers:
         The first value has no effect, as the first layer goes on upwards.
     velocity : ndarray, shape (n_layers,)
         Km/s; flattened if the Earth is round.
+    legs : ndarray, shape (2, n_layers, n_layers + 1)
+        Sums along the legs of head waves, made once as they serve every ray.
     radius_km : float
         Radius of a round Earth, 0 for a flat one.
     bottom_km : float
@@ -279,6 +298,7 @@ class Layers:
 
     top_km: Floats
     velocity: Floats
+    legs: Floats
     radius_km: float = 0.0
     bottom_km: float = math.inf
 
@@ -312,7 +332,7 @@ class Layers:
             *(np.asarray(v, dtype=np.float64) for v in (source_depth_km, receiver_depth_km, distance_km))
         )
         flat = [np.ascontiguousarray(array).ravel() for array in arrays]
-        found = _first_arrivals(self.top_km, self.velocity, self.radius_km, *flat)
+        found = _first_arrivals(self.top_km, self.velocity, self.legs, self.radius_km, *flat)
         time, dt_dx, dt_dz, takeoff = found.reshape((4, *arrays[0].shape))
         return time, dt_dx, dt_dz, takeoff
 
@@ -339,7 +359,7 @@ def _layers(model: VelocityModel, phase: str) -> Layers:
             "A fluid passes no S waves; start the model below it.",
         )
     if model.interpolation == "constant" and not model.name:
-        return Layers(depth, velocity)
+        return Layers(depth, velocity, _legs(depth, velocity))
     return _round(depth, velocity)
 
 
@@ -375,33 +395,25 @@ def _round(depth: Floats, velocity: Floats) -> Layers:
     """
     tops: list[float] = []
     speeds: list[float] = []
-    if depth[0] > 0.0:
-        tops.append(0.0)
-        speeds.append(float(velocity[0]))
-    for z0, z1, v0, v1 in zip(depth, depth[1:], velocity, velocity[1:], strict=False):
-        z1 = min(z1, _BOTTOM_KM)
-        if z1 <= z0:
-            continue
-        at = float(z0)
-        while at < z1 - 1e-9:
-            v = v0 + (v1 - v0) * (at - z0) / (z1 - z0)
-            gradient = abs((v1 - v0) / (z1 - z0) + v / EARTH_KM)
-            late = 0.002 * max(1.0, at / 100.0)
-            step = (gradient * late / 0.35) ** (2 / 3) * v / max(gradient, 1e-9)
-            n = max(1, math.ceil((z1 - at) / step - 0.2))
-            end = z1 if n == 1 else at + (z1 - at) / n
-            middle = (at + end) / 2
-            speed = v0 + (v1 - v0) * (middle - z0) / (z1 - z0)
-            tops.append(_flat_depth(at, EARTH_KM))
-            speeds.append(float(speed * EARTH_KM / (EARTH_KM - middle)))
-            at = end
     if depth[-1] < _BOTTOM_KM:
         # Constant below the last row, which after flattening is a gradient again.
-        deep = _round(np.array([depth[-1], _BOTTOM_KM + 1.0]), np.array([velocity[-1], velocity[-1]]))
-        keep = deep.top_km >= _flat_depth(float(depth[-1]), EARTH_KM) - 1e-9
-        tops.extend(deep.top_km[keep])
-        speeds.extend(deep.velocity[keep])
-    return Layers(np.array(tops), np.array(speeds), EARTH_KM, _BOTTOM_KM)
+        depth, velocity = np.append(depth, _BOTTOM_KM), np.append(velocity, velocity[-1])
+    for z0, z1, v0, v1 in zip(depth, depth[1:], velocity, velocity[1:], strict=False):
+        at, end = float(z0), min(float(z1), _BOTTOM_KM)
+        slope = (v1 - v0) / (z1 - z0) if z1 > z0 else 0.0
+        while at < end - 1e-9:
+            v = v0 + slope * (at - z0)
+            gradient = max(abs(slope + v / EARTH_KM), 1e-9)
+            late = 0.002 * max(1.0, at / 100.0)
+            step = (gradient * late / 0.35) ** (2 / 3) * v / gradient
+            n = max(1, math.ceil((end - at) / step - 0.2))
+            below = end if n == 1 else at + (end - at) / n
+            middle = (at + below) / 2
+            tops.append(_flat_depth(at, EARTH_KM))
+            speeds.append(float((v0 + slope * (middle - z0)) * EARTH_KM / (EARTH_KM - middle)))
+            at = below
+    top, speed = np.array(tops), np.array(speeds)
+    return Layers(top, speed, _legs(top, speed), EARTH_KM, _BOTTOM_KM)
 
 
 @njit(cache=True, error_model="numpy")
