@@ -170,7 +170,9 @@ def proxy() -> None:
     node = Path(subprocess.check_output([PYTHON, "-c", where], text=True).strip())
     npm = node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     quiet = ["--no-audit", "--no-fund", "--loglevel=error", "--ignore-scripts"]
-    environment = dict(os.environ, PATH=f"{node / 'bin'}:{os.environ['PATH']}")
+    # This Node brings certificates of its own; the machine's also count, as they do for pip.
+    path = f"{node / 'bin'}:{os.environ['PATH']}"
+    environment = dict(os.environ, PATH=path, NODE_USE_SYSTEM_CA="1")
     run([node / "bin" / "node", npm, "ci", *quiet], cwd=home, env=environment, stdout=subprocess.DEVNULL)
 
 

@@ -5,6 +5,7 @@ Read once, where a process starts, and handed down; nothing reads them at import
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -39,6 +40,22 @@ class Settings(BaseSettings):
     dask: str = Field(
         default="", description="Address of the Dask scheduler; empty means this process works alone."
     )
+    dask_tls: Path | None = Field(
+        default=None,
+        description="Directory of ca.pem, cert.pem and key.pem for Dask; by default secrets/tls/ in the state directory.",
+    )
+    workers: int = Field(
+        default_factory=lambda: len(os.sched_getaffinity(0)),
+        ge=1,
+        description="How many kernels run at the same time; by default as many as there are cores.",
+    )
+    sync_seconds: float = Field(
+        default=300.0, gt=0, description="Longest time that a synchronous execution may take, in seconds."
+    )
+    href_hosts: str = Field(
+        default="",
+        description="Hosts, separated by commas, that a link in a request may lead to; by default only our own.",
+    )
     max_bytes: int = Field(
         default=64 * 2**20, ge=1, description="Largest body that the web services accept, in bytes."
     )
@@ -47,6 +64,11 @@ class Settings(BaseSettings):
     def state_dir(self) -> Path:
         """The state directory, absolute."""
         return self.state.expanduser().absolute()
+
+    @property
+    def tls_dir(self) -> Path:
+        """Where the keys of the Dask cluster are."""
+        return self.dask_tls.expanduser().absolute() if self.dask_tls else self.state_dir / "secrets" / "tls"
 
     @property
     def archive_roots(self) -> tuple[Path, ...]:

@@ -1,0 +1,42 @@
+"""Whether a process is well, as its own health address says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event
+from time import monotonic
+
+import httpx
+
+__all__ = ["TooSlow", "healthy", "wait_for"]
+
+
+class TooSlow(RuntimeError):
+    """Something did not come up in its time."""
+
+
+def healthy(url: str, timeout: float = 2.0) -> bool:
+    """Ask a health address."""
+    try:
+        # No proxy of the environment stands between processes of one machine.
+        return httpx.get(url, timeout=timeout, trust_env=False).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def wait_for(check: Callable[[], bool], seconds: float, what: str, *, fail: bool = True) -> bool:
+    """Wait until a check holds.
+
+    Raises
+    ------
+    TooSlow
+        If it does not hold in time and `fail` is set.
+    """
+    pause, end = Event(), monotonic() + seconds
+    while not check():
+        if monotonic() > end:
+            if fail:
+                raise TooSlow(f"{what} did not come within {seconds:.0f} s")
+            return False
+        pause.wait(0.1)
+    return True

@@ -1,0 +1,168 @@
+"""The supervisor: written down from the process list, started, asked and stopped.
+
+supervisord starts each process again that dies.  Nothing of it survives its
+own death: its processes die with it (``setpriv --pdeathsig``), but for the
+guardian, which starts it anew.  Users' servers belong to no process of the
+list and go on.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import Fault, ServerProxy
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from workbench_hub.deployment import MARK, Deployment, Process, write
+from workbench_hub.health import wait_for
+
+__all__ = ["marked", "pid", "start", "states", "stop"]
+
+_START_SECONDS = 20.0
+_STOP_SECONDS = 30.0
+
+
+def start(deployment: Deployment) -> None:
+    """Start the supervisor with the configuration that stands; do nothing if it runs."""
+    if pid(deployment) is not None:
+        return
+    command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(_path(deployment))]
+    environment = dict(os.environ, **{MARK: str(deployment.state)})
+    with (deployment.logs / "supervisor.out").open("w") as log:
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False
+        )
+    if done.returncode:
+        said = (deployment.logs / "supervisor.out").read_text().strip()
+        raise RuntimeError(f"the supervisor did not start: {said}")
+    wait_for(lambda: pid(deployment) is not None, _START_SECONDS, "the supervisor")
+
+
+def configure(deployment: Deployment) -> None:
+    """Write the supervisor's configuration from the process list."""
+    head = [
+        "[supervisord]",
+        f"directory={_escape(str(deployment.state))}",
+        f"pidfile={_escape(str(deployment.run / 'supervisor.pid'))}",
+        f"logfile={_escape(str(deployment.logs / 'supervisor.log'))}",
+        "logfile_maxbytes=10MB",
+        "logfile_backups=3",
+        "loglevel=info",
+        "identifier=workbench",
+        *(["user=root"] if os.geteuid() == 0 else []),
+        "[unix_http_server]",
+        f"file={_escape(str(deployment.socket))}",
+        "chmod=0600",
+        "[rpcinterface:supervisor]",
+        "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface",
+    ]
+    programs = [
+        line
+        for priority, process in enumerate(deployment.processes())
+        for line in _program(deployment, process, priority)
+    ]
+    write(_path(deployment), "\n".join([*head, *programs]) + "\n", mode=0o600)
+
+
+def pid(deployment: Deployment) -> int | None:
+    """Return the supervisor's process id, or None if it does not run."""
+    try:
+        return int(_server(deployment).getPID())
+    except (OSError, Fault):
+        return None
+
+
+def states(deployment: Deployment) -> dict[str, dict[str, Any]]:
+    """Return what the supervisor says of each process, by name."""
+    return {entry["name"]: entry for entry in _server(deployment).getAllProcessInfo()}
+
+
+def stop(deployment: Deployment) -> None:
+    """Stop the supervisor and all that it runs, then whatever still carries our mark."""
+    running = pid(deployment)
+    if running is not None:
+        _server(deployment).shutdown()
+        wait_for(lambda: not _alive(running), _STOP_SECONDS, "the supervisor's end")
+    for name in (signal.SIGTERM, signal.SIGKILL):
+        left = marked(deployment)
+        for number in left:
+            _signal(number, name)
+        if left:
+            wait_for(lambda: not marked(deployment), 5.0, "", fail=False)
+
+
+def marked(deployment: Deployment) -> list[int]:
+    """Return the processes that belong to this deployment, by the mark in their environment.
+
+    Users' servers, their kernels, and what those have started carry it too.
+    """
+    mark = f"{MARK}={deployment.state}".encode()
+    found = []
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit() or int(folder.name) == os.getpid():
+            continue
+        try:
+            if mark in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+        except OSError:
+            continue  # gone meanwhile, or another user's
+    return found
+
+
+def _program(deployment: Deployment, process: Process, priority: int) -> list[str]:
+    dies_too = ["setpriv", "--pdeathsig", "KILL", "--"] if process.kept else []
+    environment = ",".join(f'{key}="{_escape(value)}"' for key, value in process.environment.items())
+    log = _escape(str(deployment.logs / f"{process.name}.log"))
+    return [
+        f"[program:{process.name}]",
+        f"command={' '.join(_quote(part) for part in [*dies_too, *process.command])}",
+        f"environment={environment}",
+        f"priority={priority}",
+        "autostart=true",
+        "autorestart=true",
+        "startsecs=1",
+        "startretries=1000000",
+        "stopwaitsecs=15",
+        "killasgroup=true",
+        f"stdout_logfile={log}",
+        "stdout_logfile_maxbytes=10MB",
+        "stdout_logfile_backups=3",
+        "redirect_stderr=true",
+    ]
+
+
+def _path(deployment: Deployment) -> Path:
+    return deployment.run / "supervisord.conf"
+
+
+def _server(deployment: Deployment) -> Any:
+    transport = SupervisorTransport(None, None, f"unix://{deployment.socket}")
+    return ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%%").replace('"', '\\"')
+
+
+def _quote(part: str) -> str:
+    return '"' + part.replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _alive(number: int) -> bool:
+    """Whether a process lives; one that ended and was not yet waited for does not."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _signal(number: int, name: signal.Signals) -> None:
+    try:
+        os.kill(number, name)
+    except ProcessLookupError:
+        pass
