@@ -15,9 +15,7 @@ START = UTCDateTime(2020, 1, 1)
 
 def trace(data, *, at=0.0, rate=100.0, name="A"):
     header = {"network": "XX", "station": name, "channel": "HHZ", "sampling_rate": rate}
-    return Trace(
-        np.asarray(data) if not np.ma.isMaskedArray(data) else data, {**header, "starttime": START + at}
-    )
+    return Trace(data, {**header, "starttime": START + at})
 
 
 def heard_segments(*traces, **settings):
