@@ -57,15 +57,13 @@ def station_magnitudes(events: Events, stations: Stations, *, title: str = "Stat
     figure.text(
         distance, size, text=label, text_font_size="8pt", text_color=style.INK, x_offset=7, y_offset=4
     )
-    if network is not None:
-        from bokeh.models import Span
-
-        figure.add_layout(
-            Span(location=network.mag, dimension="width", line_color=style.EVENT, line_width=2)
-        )
+    if network is not None and distance:
         figure.line(
-            [], [], line_color=style.EVENT, line_width=2, legend_label=f"network {kind} {network.mag:.2f}"
+            [min(distance), max(distance)],
+            [network.mag, network.mag],
+            line_color=style.EVENT,
+            line_width=2,
+            legend_label=f"network {kind} {network.mag:.2f}",
         )
-    figure.legend.location = "top_right"
-    figure.legend.background_fill_alpha = 0.7
+    figure.add_layout(figure.legend[0], "right")
     return figure

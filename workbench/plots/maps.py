@@ -89,8 +89,7 @@ def station_map(
             legend_label=label,
         )
         _hover(figure, glyph)
-    figure.legend.location = "top_left"
-    figure.legend.background_fill_alpha = 0.7
+    figure.add_layout(figure.legend[0], "right")
     return figure
 
 
@@ -103,7 +102,7 @@ def _canvas(title: str, latitudes: list[float], longitudes: list[float]) -> Any:
     lon0 = (max(longitudes) + min(longitudes)) / 2
     figure = style.new(
         title,
-        width=620,
+        width=740,
         height=620,
         tools="pan,wheel_zoom,box_zoom,reset,save",
         x_range=Range1d(lon0 - half / stretch, lon0 + half / stretch),

@@ -61,6 +61,8 @@ def section(
 ) -> Any:
     """Draw the first event's waveforms against epicentral distance, with its arrivals.
 
+    One channel a station: the vertical one where there is one.
+
     Parameters
     ----------
     waveforms : Waveforms
@@ -85,7 +87,10 @@ def section(
     sites = SiteMap(stations)
     rows: dict[str, float] = {}
     channels = by_channel(segments(waveforms, flat=True))
-    for seed_id in channels:
+    chosen = {}
+    for seed_id in sorted(channels, key=lambda name: (name[-1] not in "Z3", name), reverse=True):
+        chosen[".".join(seed_id.split(".")[:2])] = seed_id
+    for seed_id in sorted(chosen.values()):
         site = sites.find(seed_id, origin.time)
         if site is not None:
             rows[seed_id] = float(
@@ -97,6 +102,15 @@ def section(
     reach = (max(rows.values()) - min(rows.values())) or 1.0
     for seed_id, row in rows.items():
         _draw(figure, channels[seed_id], row, 0.5 * reach / max(len(rows), 6))
+    figure.text(
+        [style.milliseconds(channels[seed_id][-1].end) for seed_id in rows],
+        list(rows.values()),
+        text=[seed_id.split(".")[1] for seed_id in rows],
+        text_font_size="8pt",
+        text_color=style.STATION,
+        x_offset=4,
+        y_offset=4,
+    )
     figure.yaxis.axis_label = "epicentral distance (km)"
     by_id = {pick.resource_id.id: pick for pick in event.picks}
     found = [by_id[arrival.pick_id.id] for arrival in origin.arrivals if arrival.pick_id.id in by_id]
@@ -150,8 +164,10 @@ def _ticks(figure: Any, picks: Picks, rows: dict[str, float], half: float = 0.45
                 if station != pick.station or (pick.network and network != pick.network):
                     continue
                 exact = getattr(pick, "channel", "")
-                if exact and exact != channel and any(
-                    other.split(".")[1] == station and other.split(".")[3] == exact for other in rows
+                if (
+                    exact
+                    and exact != channel
+                    and any(other.split(".")[1] == station and other.split(".")[3] == exact for other in rows)
                 ):
                     continue
                 x.append(style.milliseconds(pd.Timestamp(pick.time).value))
@@ -161,7 +177,7 @@ def _ticks(figure: Any, picks: Picks, rows: dict[str, float], half: float = 0.45
             x, low, x, high, line_color=style.phase_colour(phase), line_width=2, legend_label=phase or "pick"
         )
     if len(picks):
-        figure.legend.location = "top_right"
+        figure.add_layout(figure.legend[0], "right")
 
 
 def _shade(figure: Any, triggers: Triggers, rows: dict[str, float]) -> None:

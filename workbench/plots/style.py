@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,7 @@ def envelope(
         return np.arange(len(data)), np.asarray(data, dtype=np.float64)
     edges = np.linspace(0, len(data), columns + 1).astype(np.int64)
     kept = []
-    for first, stop in zip(edges[:-1], edges[1:], strict=True):
+    for first, stop in pairwise(edges):
         part = data[first:stop]
         kept.extend(sorted({first + int(part.argmin()), first + int(part.argmax())}))
     index = np.asarray(kept, dtype=np.int64)
