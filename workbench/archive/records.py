@@ -1,0 +1,202 @@
+"""The records of miniSEED: where each lies in a file, and what its header says.
+
+ObsPy's own reader stops at the first bad record of a file and cannot say where
+the others begin; an archive needs both, so headers are read here.  What they
+mean (time, rate, length) is as in libmseed, against which the tests compare.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.maths import headers
+
+__all__ = ["RECORD", "Fault", "Scan", "concat", "scan", "scan_file"]
+
+RECORD = np.dtype(
+    [
+        ("offset", "i8"),  # of the record in the buffer or file
+        ("length", "i4"),  # of the record, in bytes
+        ("channel", "i4"),  # index into Scan.ids
+        ("start", "i8"),  # time of the first sample, ns since 1970
+        ("end", "i8"),  # time of the last sample; before midnight if that is in a leap second
+        ("n", "i4"),  # samples
+        ("rate", "f8"),  # samples a second; 0 for what has no rate
+        ("encoding", "u1"),
+        ("big", "?"),  # byte order of the samples
+        ("data", "i4"),  # where the samples begin in the record
+        ("quality", "u1"),  # ASCII of D, R, Q or M
+        ("timing", "i2"),  # timing quality in percent, -1 if not given
+        ("leap", "?"),  # the record runs into, or through, a leap second
+    ]
+)
+"""One row a record."""
+
+_BEGIN = re.compile(rb"(?=[0-9 \x00]{6}[DRQM][ \x00])")
+_CONTROL = re.compile(rb"[0-9 \x00]{6}[VAST][ \x00*]")
+_SENSELESS = {
+    headers.OUTSIDE: "the header places the samples outside the record",
+    headers.TOO_MANY: "the header promises more samples than fit in the record",
+    headers.CODES: "the codes in the header are not letters and digits",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Bytes that are no good record."""
+
+    offset: int
+    length: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What the headers of a file say.
+
+    Attributes
+    ----------
+    ids : list of str
+        SEED ids ``NET.STA.LOC.CHA``.
+    records : ndarray of RECORD, shape (n_records,)
+        In the order of the file.
+    faults : list of Fault
+    """
+
+    ids: list[str]
+    records: npt.NDArray[np.void]
+    faults: list[Fault]
+
+
+def scan(buffer: bytes | npt.NDArray[np.uint8], *, offset: int = 0) -> Scan:
+    """Read all headers of a buffer; damage is named and passed over.
+
+    Parameters
+    ----------
+    buffer : bytes or ndarray of uint8
+        miniSEED 2 of either byte order, of any mixture of record lengths.
+    offset : int
+        Added to all offsets: where the buffer lies in its file.
+    """
+    view = np.frombuffer(buffer, dtype=np.uint8)
+    parts: list[Scan] = []
+    faults: list[Fault] = []
+    at = 0
+    while at < len(view):
+        room = min((len(view) - at) // headers.SHORTEST, 1 << 14)
+        rows = np.empty((room, len(headers.COLUMNS)), dtype=np.int64)
+        rates = np.empty(room)
+        count, at = headers.walk(view, at, rows, rates)
+        if count:
+            parts.append(_table(view, rows[:count], rates[:count]))
+        if count < room or not room:
+            length = headers.length_at(view, at)
+            after = _next_record(view, at + 1)
+            problem = _problem(view[at:after], length) if at < len(view) else ""
+            if problem:
+                faults.append(Fault(at, after - at, problem))
+            at = after
+    whole = concat(parts)
+    if offset:
+        whole.records["offset"] += offset
+    faults = sorted(whole.faults + faults, key=lambda fault: fault.offset)
+    return Scan(
+        whole.ids, whole.records, [Fault(offset + one.offset, one.length, one.problem) for one in faults]
+    )
+
+
+def scan_file(path: Path, *, block: int = 64 * 2**20) -> Scan:
+    """Read all headers of a file, a block of it at a time.
+
+    The file is read, not mapped: a program that shortens a mapped file kills
+    whoever looks at it.
+    """
+    parts: list[Scan] = []
+    with path.open("rb") as file:
+        at, rest = 0, b""
+        while True:
+            fresh = file.read(block)
+            buffer = rest + fresh
+            found = scan(buffer, offset=at)
+            if len(fresh) < block:
+                parts.append(found)
+                return concat(parts)
+            # A record may be cut at the end of the block: leave that to the next round.
+            limit = at + len(buffer) - headers.LONGEST
+            last = found.records["offset"] + found.records["length"]
+            kept = found.records[last <= limit]
+            done = max(int(last[last <= limit].max(initial=at)), at)
+            faults = [fault for fault in found.faults if fault.offset + fault.length <= done]
+            parts.append(Scan(found.ids, kept, faults))
+            rest, at = buffer[done - at :], done
+
+
+def concat(parts: list[Scan]) -> Scan:
+    """Put scans together, in their order."""
+    if len(parts) == 1:
+        return parts[0]
+    ids: dict[str, int] = {}
+    rows = []
+    for part in parts:
+        where = np.array([ids.setdefault(seed_id, len(ids)) for seed_id in part.ids], dtype=np.int32)
+        fresh = part.records.copy()
+        if len(fresh):
+            fresh["channel"] = where[fresh["channel"]]
+        rows.append(fresh)
+    records = np.concatenate(rows) if rows else np.zeros(0, RECORD)
+    return Scan(list(ids), records, [fault for part in parts for fault in part.faults])
+
+
+def _table(view: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64], rates: npt.NDArray[np.float64]) -> Scan:
+    columns = dict(zip(headers.COLUMNS, rows.T, strict=True))
+    found, which = headers.codes(view, rows[:, 0])
+    records = np.zeros(len(rows), RECORD)
+    for name, column in columns.items():
+        if name != "fault":
+            records[name] = column
+    records["channel"] = which
+    records["rate"] = rates
+    faults = [
+        Fault(int(rows[k, 0]), int(rows[k, 1]), _SENSELESS[int(columns["fault"][k])])
+        for k in np.flatnonzero(columns["fault"])
+    ]
+    if faults:
+        records = records[columns["fault"] == 0]
+    return Scan([_seed_id(bytes(codes).ljust(12)) for codes in found], records, faults)
+
+
+def _seed_id(codes: bytes) -> str:
+    text = codes.decode("ascii", errors="replace").replace("\0", " ")
+    station, location, channel, network = text[:5], text[5:7], text[7:10], text[10:12]
+    return ".".join(part.replace(" ", "") for part in (network, station, location, channel))
+
+
+def _next_record(view: npt.NDArray[np.uint8], at: int) -> int:
+    match = _BEGIN.search(view.data, at)
+    while match is not None:
+        length = headers.length_at(view, match.start())
+        if length and match.start() + length <= len(view):
+            return match.start()
+        match = _BEGIN.search(view.data, match.start() + 1)
+    return len(view)
+
+
+def _problem(lost: npt.NDArray[np.uint8], length: int) -> str:
+    """Say what bytes that are no record are; empty if they are harmless."""
+    if length:
+        return f"the record is cut off: {len(lost)} of {length} bytes are there"
+    head = lost[:8].tobytes()
+    if head[:3] == b"MS\x03":
+        return "miniSEED 3 is not read; convert it to miniSEED 2"
+    if _CONTROL.match(head):
+        # Volume headers of full SEED: metadata, and no waveforms.
+        return ""
+    if not lost.any() or (set(head[:6]) <= set(b"0123456789 \0") and (lost[6:48] == 32).all()):
+        # Padding, and the empty records that some loggers write.
+        return ""
+    return "these bytes are no miniSEED record"

@@ -1,0 +1,248 @@
+"""Samples of miniSEED records: taken out of records, and put into them.
+
+Plain and Steim encodings are decoded here, many records at a time, so that
+several threads can read at once and a damaged record is known by its place;
+the rare encodings of old networks, and all writing, are left to ObsPy.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+import numpy.typing as npt
+from obspy import Stream, Trace, UTCDateTime, read
+from obspy.io.mseed import InternalMSEEDError, InternalMSEEDWarning
+
+from workbench.errors import BadInput
+from workbench.maths.steim import DAMAGED, GOOD, SHORT, steim
+
+__all__ = ["ENCODINGS", "Decoded", "decode", "encode"]
+
+ENCODINGS = {
+    0: "ASCII",
+    1: "INT16",
+    3: "INT32",
+    4: "FLOAT32",
+    5: "FLOAT64",
+    10: "STEIM1",
+    11: "STEIM2",
+    13: "GEOSCOPE16_3",
+    14: "GEOSCOPE16_4",
+    16: "CDSN",
+    30: "SRO",
+    32: "DWWSSN",
+}
+"""The encodings that can be read, by their number in blockette 1000."""
+
+_PLAIN = {1: ("i2", "i4"), 3: ("i4", "i4"), 4: ("f4", "f4"), 5: ("f8", "f8")}
+_RARE = (13, 14, 16, 30, 32)
+_WRITTEN = {1: np.int32, 3: np.int32, 4: np.float32, 5: np.float64, 10: np.int32, 11: np.int32}
+
+_obspy = threading.Lock()
+"""ObsPy hands libmseed one set of callbacks for all threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Samples of records.
+
+    Attributes
+    ----------
+    samples : list of ndarray
+        Of each record, int32, float32 or float64; empty where it is bad.
+        Neighbours of one type share memory, end to end.
+    bad : dict
+        What is wrong, by the record's place.
+    """
+
+    samples: list[npt.NDArray[np.generic]]
+    bad: dict[int, str]
+
+
+def decode(buffer: bytes | npt.NDArray[np.uint8], records: npt.NDArray[np.void]) -> Decoded:
+    """Decode records.
+
+    Parameters
+    ----------
+    buffer : bytes or ndarray of uint8
+        Where the records are, at their offsets.
+    records : ndarray of RECORD, shape (n_records,)
+    """
+    view = np.frombuffer(buffer, dtype=np.uint8)
+    samples: list[npt.NDArray[np.generic]] = [np.zeros(0, np.int32)] * len(records)
+    bad: dict[int, str] = {}
+    packed = (records["encoding"] == 10) | (records["encoding"] == 11)
+    _decode_steim(view, records, np.flatnonzero(packed), samples, bad)
+    for place in np.flatnonzero(~packed):
+        record = records[place]
+        encoding = int(record["encoding"])
+        if record["n"] == 0:
+            continue
+        if encoding in _PLAIN:
+            stored, kind = _PLAIN[encoding]
+            begin = int(record["offset"] + record["data"])
+            form = np.dtype((">" if record["big"] else "<") + stored)
+            samples[place] = (
+                view[begin : begin + int(record["n"]) * form.itemsize].view(form).astype(kind, copy=True)
+            )
+        elif encoding in _RARE:
+            found = _decode_obspy(view, record)
+            if found is None:
+                bad[int(place)] = "the samples cannot be decoded"
+            else:
+                samples[place] = found
+        else:
+            bad[int(place)] = "it holds text" if encoding == 0 else f"encoding {encoding} is not known"
+    return Decoded(samples, bad)
+
+
+def _decode_steim(
+    view: npt.NDArray[np.uint8],
+    records: npt.NDArray[np.void],
+    places: npt.NDArray[np.intp],
+    samples: list[npt.NDArray[np.generic]],
+    bad: dict[int, str],
+) -> None:
+    if not len(places):
+        return
+    rows = records[places]
+    counts = rows["n"].astype(np.int64)
+    out, status = steim(
+        view,
+        rows["offset"] + rows["data"],
+        rows["offset"] + rows["length"],
+        counts,
+        np.where(rows["encoding"] == 10, 1, 2).astype(np.uint8),
+        rows["big"].astype(np.bool_),
+    )
+    stops = np.cumsum(counts)
+    for place, stop, count, state in zip(
+        places.tolist(), stops.tolist(), counts.tolist(), status.tolist(), strict=True
+    ):
+        if state == GOOD:
+            samples[place] = out[stop - count : stop]
+        else:
+            bad[place] = _STEIM[state]
+
+
+_STEIM = {
+    SHORT: "the compressed samples end too early",
+    DAMAGED: "the compressed samples do not end at the value the record names",
+}
+
+
+def _decode_obspy(view: npt.NDArray[np.uint8], record: np.void) -> npt.NDArray[np.generic] | None:
+    begin = int(record["offset"])
+    one = view[begin : begin + int(record["length"])].tobytes()
+    try:
+        with _obspy:
+            stream = read(BytesIO(one), format="MSEED")
+    except (InternalMSEEDError, InternalMSEEDWarning, ValueError):
+        return None
+    if len(stream) != 1 or len(stream[0]) != record["n"]:
+        return None
+    return np.asarray(stream[0].data)
+
+
+def encode(
+    seed_id: str,
+    start: int,
+    rate: float,
+    data: npt.NDArray[np.generic],
+    *,
+    encoding: int | None = None,
+    record_length: int = 4096,
+    quality: str = "D",
+    big: bool = True,
+    timing: int = -1,
+) -> bytes:
+    """Put evenly spaced samples into records.
+
+    Parameters
+    ----------
+    seed_id : str
+        ``NET.STA.LOC.CHA``.
+    start : int
+        Time of the first sample, ns since 1970; miniSEED 2 holds whole microseconds.
+    rate : float
+        Samples a second.
+    data : ndarray of int32, float32 or float64, shape (n_samples,)
+    encoding : int, optional
+        Number of the encoding; by default, and where the samples do not fit,
+        Steim-2 for integers (INT32 where they jump by 2**29 or more) and
+        plain floats.
+    record_length : int
+        Bytes, a power of two.
+    quality : str
+        D, R, Q or M.
+    big : bool
+        Byte order of the samples.
+    timing : int
+        Timing quality, percent; -1 for none.
+
+    Raises
+    ------
+    BadInput
+        If the records do not give the same samples back.
+    """
+    encoding = _fitting(data, encoding)
+    trace = Trace(np.ascontiguousarray(data, dtype=np.int16 if encoding == 1 else _WRITTEN[encoding]))
+    network, station, location, channel = seed_id.split(".")
+    trace.stats.update(
+        {
+            "network": network,
+            "station": station,
+            "location": location,
+            "channel": channel,
+            "starttime": UTCDateTime(ns=start),
+            "sampling_rate": rate,
+            "mseed": {"dataquality": quality},
+        }
+    )
+    if timing >= 0:
+        trace.stats.mseed["blkt1001"] = {"timing_quality": min(timing, 100)}
+    out = BytesIO()
+    try:
+        with _obspy:
+            Stream([trace]).write(
+                out, format="MSEED", encoding=encoding, reclen=record_length, byteorder=">" if big else "<"
+            )
+    except (InternalMSEEDError, InternalMSEEDWarning) as error:
+        raise BadInput(seed_id, f"cannot be put into miniSEED ({error})", "Check the samples.") from error
+    made = out.getvalue()
+    _verify(seed_id, made, data)
+    return made
+
+
+def _fitting(data: npt.NDArray[np.generic], wish: int | None) -> int:
+    kind = data.dtype
+    if kind == np.float32:
+        return 4
+    if kind == np.float64:
+        return 5
+    if wish == 1 and len(data) and data.min() >= -(2**15) and data.max() < 2**15:
+        return 1
+    if wish == 3 or (len(data) > 1 and np.abs(np.diff(data.astype(np.int64))).max() >= 2**29):
+        return 3
+    return wish if wish in (10, 11) else 11
+
+
+def _verify(seed_id: str, made: bytes, data: npt.NDArray[np.generic]) -> None:
+    from workbench.archive.records import scan
+
+    found = scan(made)
+    decoded = decode(made, found.records)
+    if (
+        found.faults
+        or decoded.bad
+        or found.ids != [seed_id]
+        or not np.array_equal(
+            np.concatenate(decoded.samples), data, equal_nan=bool(np.issubdtype(data.dtype, np.floating))
+        )
+    ):
+        raise BadInput(
+            seed_id, "does not come back from miniSEED as it went in", "Check its codes and samples."
+        )

@@ -1,0 +1,284 @@
+"""Headers of miniSEED 2 records, walked in a buffer.
+
+Arrays in, arrays out: `walk` goes from record to record until something is no
+record, and leaves it to its caller what to do then.
+
+References
+----------
+SEED Reference Manual version 2.4 (FDSN, 2012), chapter 8, "Data record".
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+__all__ = ["COLUMNS", "LONGEST", "SHORTEST", "UNNAMED", "length_at", "walk"]
+
+COLUMNS = (
+    "offset",
+    "length",
+    "start",
+    "end",
+    "n",
+    "encoding",
+    "big",
+    "data",
+    "quality",
+    "timing",
+    "leap",
+    "fault",
+)
+"""Columns of the rows that `walk` fills."""
+
+SHORTEST, LONGEST = 128, 1 << 20
+UNNAMED = 10
+"""Encoding of a record that does not name it: Steim-1, as in libmseed."""
+
+DAY = 86_400_000_000_000
+OUTSIDE, TOO_MANY, CODES = 1, 2, 3
+"""What may be wrong with a header: `fault`."""
+
+
+@njit(cache=True, nogil=True)
+def _u2(b, at, big):  # type: ignore[no-untyped-def]
+    if big:
+        return np.int64(b[at]) << 8 | np.int64(b[at + 1])
+    return np.int64(b[at + 1]) << 8 | np.int64(b[at])
+
+
+@njit(cache=True, nogil=True)
+def _i2(b, at, big):  # type: ignore[no-untyped-def]
+    value = _u2(b, at, big)
+    return value - 65536 if value >= 32768 else value
+
+
+@njit(cache=True, nogil=True)
+def _u4(b, at, big):  # type: ignore[no-untyped-def]
+    if big:
+        return _u2(b, at, big) << 16 | _u2(b, at + 2, big)
+    return _u2(b, at + 2, big) << 16 | _u2(b, at, big)
+
+
+@njit(cache=True, nogil=True)
+def _float(bits):  # type: ignore[no-untyped-def]
+    """IEEE 754 single precision from its bits; 0 if it is not finite."""
+    sign = -1.0 if bits >> 31 else 1.0
+    power = (bits >> 23) & 0xFF
+    mantissa = bits & 0x7FFFFF
+    if power == 255:
+        return 0.0
+    if power == 0:
+        return sign * mantissa * 2.0**-149
+    return sign * (mantissa + 8388608) * 2.0 ** (power - 150)
+
+
+@njit(cache=True, nogil=True)
+def _dated(b, at, big):  # type: ignore[no-untyped-def]
+    year, day = _u2(b, at + 20, big), _u2(b, at + 22, big)
+    return 1900 <= year <= 2100 and 1 <= day <= 366
+
+
+@njit(cache=True, nogil=True)
+def _begins(b, at):  # type: ignore[no-untyped-def]
+    """Tell whether a data header may begin here."""
+    if at + 48 > b.size:
+        return False
+    for k in range(6):
+        if not (48 <= b[at + k] <= 57 or b[at + k] == 32 or b[at + k] == 0):
+            return False
+    quality = b[at + 6]
+    if not (quality == 68 or quality == 82 or quality == 81 or quality == 77):  # D R Q M
+        return False
+    if not (b[at + 7] == 32 or b[at + 7] == 0):
+        return False
+    if b[at + 24] > 23 or b[at + 25] > 59 or b[at + 26] > 60:
+        return False
+    return _dated(b, at, True) or _dated(b, at, False)
+
+
+@njit(cache=True, nogil=True)
+def length_at(b, at):  # type: ignore[no-untyped-def]
+    """Return the length of the record that begins here, 0 if none does.
+
+    Blockette 1000 tells it; without one the next header does, or the end.
+    """
+    if not _begins(b, at):
+        return 0
+    big = _dated(b, at, True)
+    place = _u2(b, at + 46, big)
+    while place >= 48 and at + place + 8 <= b.size:
+        if _u2(b, at + place, big) == 1000:
+            power = b[at + place + 6]
+            return 1 << power if 7 <= power <= 20 else 0
+        following = _u2(b, at + place + 2, big)
+        if following <= place:
+            break
+        place = following
+    length = SHORTEST
+    while length <= LONGEST and at + length <= b.size:
+        if at + length == b.size or _begins(b, at + length):
+            return length
+        length *= 2
+    return 0
+
+
+@njit(cache=True, nogil=True)
+def _rate(factor, multiplier):  # type: ignore[no-untyped-def]
+    if factor == 0:
+        return 0.0
+    rate = float(factor) if factor > 0 else -1.0 / factor
+    if multiplier > 0:
+        rate *= multiplier
+    elif multiplier < 0:
+        rate = -rate / multiplier
+    return rate
+
+
+@njit(cache=True, nogil=True)
+def _days(year, day):  # type: ignore[no-untyped-def]
+    """Days since 1970 of a day of a year."""
+    before = year - 1
+    return (year - 1970) * 365 + (before // 4 - before // 100 + before // 400) - 477 + day - 1
+
+
+@njit(cache=True, nogil=True)
+def _capacity(encoding, room):  # type: ignore[no-untyped-def]
+    """Return the most samples that so many bytes can hold, -1 if unknown."""
+    if encoding == 10:
+        return room // 64 * 60
+    if encoding == 11:
+        return room // 64 * 105
+    if encoding in (1, 13, 14, 16, 30, 32):
+        return room // 2
+    if encoding in (3, 4):
+        return room // 4
+    if encoding == 5:
+        return room // 8
+    if encoding in (2, 12):
+        return room // 3
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def _coded(b, at):  # type: ignore[no-untyped-def]
+    """Tell whether the twelve bytes of the codes are letters, digits, '-', '_' and blanks."""
+    for k in range(at, at + 12):
+        c = b[k]
+        if not (48 <= c <= 57 or 65 <= c <= 90 or 97 <= c <= 122 or c == 32 or c == 0 or c == 45 or c == 95):
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def walk(b, at, rows, rates):  # type: ignore[no-untyped-def]
+    """Read headers from `at` on, until the rows are full or there is no record.
+
+    Parameters
+    ----------
+    b : ndarray of uint8, shape (n_bytes,)
+    at : int
+        Where the first record begins.
+    rows : ndarray of int64, shape (n_rows, len(COLUMNS))
+        Filled with `COLUMNS`.  A time is in ns since 1970; the end is that of
+        the last sample.  As in libmseed, times count on without a positive
+        leap second; it is known by the second 60 in the header, or by bit 4
+        of the activity flags.  Such a record is marked, and if it ends within
+        the leap second, its end is put right before midnight.
+    rates : ndarray of float64, shape (n_rows,)
+        Filled with the sampling rates, Hz; 0 where there is none.
+
+    Returns
+    -------
+    count : int
+        Rows filled.
+    at : int
+        Where it stopped.
+    """
+    count = 0
+    while count < rows.shape[0]:
+        length = length_at(b, at)
+        if length == 0 or at + length > b.size:
+            break
+        big = _dated(b, at, True)
+        n = _u2(b, at + 30, big)
+        data = _u2(b, at + 44, big)
+        activity = b[at + 36]
+        second = np.int64(b[at + 26])
+        start = _days(_u2(b, at + 20, big), _u2(b, at + 22, big)) * DAY
+        start += (np.int64(b[at + 24]) * 3600 + np.int64(b[at + 25]) * 60 + second) * 1_000_000_000
+        start += _u2(b, at + 28, big) * 100_000
+        if not activity & 2:  # a time correction that is not yet in the start
+            correction = _u4(b, at + 40, big)
+            start += (correction - 4294967296 if correction >= 2147483648 else correction) * 100_000
+        rate = _rate(_i2(b, at + 32, big), _i2(b, at + 34, big))
+        encoding, order, timing = np.int64(UNNAMED), big, np.int64(-1)
+        place = _u2(b, at + 46, big)
+        while place >= 48 and place + 8 <= length:
+            kind = _u2(b, at + place, big)
+            if kind == 1000:
+                encoding, order = np.int64(b[at + place + 4]), b[at + place + 5] != 0
+            elif kind == 1001:
+                timing = np.int64(b[at + place + 4])
+                micro = np.int64(b[at + place + 5])
+                start += (micro - 256 if micro >= 128 else micro) * 1_000
+            elif kind == 100:
+                actual = _float(_u4(b, at + place + 4, big))
+                if actual > 0:
+                    rate = actual
+            following = _u2(b, at + place + 2, big)
+            if following <= place:
+                break
+            place = following
+        span = np.int64(0)
+        if rate > 0 and n > 1:
+            span = np.int64(np.rint(min((n - 1) * 1e9 / rate, 1e18)))
+        end = start + span
+        midnight = start // DAY * DAY if second == 60 else (start // DAY + 1) * DAY
+        leap = second == 60 or (activity & 0x10 != 0 and end >= midnight)
+        if leap:
+            end = midnight - 1 if end < midnight + 1_000_000_000 else end - 1_000_000_000
+        fault = 0
+        if not _coded(b, at + 8):
+            fault = CODES
+        elif n > 0 and (data < 48 or data >= length):
+            fault = OUTSIDE
+        elif n > 0:
+            most = _capacity(encoding, length - data)
+            if most >= 0 and n > most:
+                fault = TOO_MANY
+        row = rows[count]
+        row[0], row[1], row[2], row[3], row[4], row[5] = at, length, start, end, n, encoding
+        row[6], row[7], row[8], row[9], row[10], row[11] = order, data, b[at + 6], timing, leap, fault
+        rates[count] = rate
+        count += 1
+        at += length
+    return count, at
+
+
+def codes(
+    buffer: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.bytes_], npt.NDArray[np.intp]]:
+    """Return the different codes of records, in the order they come, and which each has.
+
+    Parameters
+    ----------
+    buffer : ndarray of uint8, shape (n_bytes,)
+    offsets : ndarray of int64, shape (n_records,)
+        Where the records begin.
+
+    Returns
+    -------
+    found : ndarray of bytes, shape (n_different,)
+        Station 5, location 2, channel 3, network 2.
+    which : ndarray of int, shape (n_records,)
+    """
+    text = buffer[offsets[:, None] + np.arange(8, 20)].view("S12")[:, 0]
+    if (text == text[0]).all():
+        return text[:1], np.zeros(len(text), dtype=np.intp)
+    found, first, which = np.unique(text, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return found[order], place[which]
