@@ -59,12 +59,12 @@ def moving_sum(x: Floats, n: int) -> Floats:
     return total
 
 
-def classic(x: Floats, nsta: int, nlta: int) -> Floats:
+def classic(x: npt.ArrayLike, nsta: int, nlta: int) -> Floats:
     """Ratio of the mean squares over the last `nsta` and the last `nlta` samples.
 
     Parameters
     ----------
-    x : ndarray, shape (n_samples,)
+    x : array_like, shape (n_samples,)
     nsta, nlta : int
         Lengths of the windows, samples; both end at the sample in question.
 
@@ -75,17 +75,17 @@ def classic(x: Floats, nsta: int, nlta: int) -> Floats:
     """
     power = np.square(x, dtype=np.float64)
     long = moving_sum(power, nlta)
-    ratio = np.zeros(len(x))
+    ratio = np.zeros(len(power))
     np.divide(moving_sum(power, nsta) * (nlta / nsta), long, out=ratio, where=long > 0)
     return ratio
 
 
-def recursive(x: Floats, nsta: int, nlta: int, state: Floats | None = None) -> Floats:
+def recursive(x: npt.ArrayLike, nsta: int, nlta: int, state: Floats | None = None) -> Floats:
     """Ratio of two exponentially weighted mean squares.
 
     Parameters
     ----------
-    x : ndarray, shape (n_samples,)
+    x : array_like, shape (n_samples,)
     nsta, nlta : int
         Time constants, samples.
     state : ndarray, shape (3,), optional
@@ -104,7 +104,9 @@ def recursive(x: Floats, nsta: int, nlta: int, state: Floats | None = None) -> F
     return _recursive(np.ascontiguousarray(x, dtype=np.float64), nsta, nlta, state)
 
 
-def onsets(ratio: Floats, on: float, off: float) -> tuple[npt.NDArray[np.int64], Floats]:
+def onsets(
+    ratio: Floats, on: float, off: float, longest: int | None = None
+) -> tuple[npt.NDArray[np.int64], Floats]:
     """Find where a ratio reaches `on`, and for how long it then stays at `off` or above.
 
     Parameters
@@ -112,6 +114,9 @@ def onsets(ratio: Floats, on: float, off: float) -> tuple[npt.NDArray[np.int64],
     ratio : ndarray, shape (n_samples,)
     on, off : float
         Thresholds, ``off <= on``.
+    longest : int, optional
+        Samples after which a trigger is ended; there is no new one before the
+        ratio has been below `off`.
 
     Returns
     -------
@@ -126,7 +131,8 @@ def onsets(ratio: Floats, on: float, off: float) -> tuple[npt.NDArray[np.int64],
     (array([[1, 2],
            [5, 5]]), array([4., 5.]))
     """
-    return _onsets(np.ascontiguousarray(ratio, dtype=np.float64), on, off)
+    values = np.ascontiguousarray(ratio, dtype=np.float64)
+    return _onsets(values, on, off, len(values) if longest is None else longest)
 
 
 @njit(cache=True, nogil=True)
@@ -145,7 +151,7 @@ def _recursive(x, nsta, nlta, state):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _onsets(ratio, on, off):  # type: ignore[no-untyped-def]
+def _onsets(ratio, on, off, longest):  # type: ignore[no-untyped-def]
     spans = []
     peaks = []
     start = -1
@@ -155,13 +161,14 @@ def _onsets(ratio, on, off):  # type: ignore[no-untyped-def]
             if ratio[i] >= on:
                 start, peak = i, ratio[i]
         elif ratio[i] >= off:
-            peak = max(peak, ratio[i])
+            if i - start <= longest:
+                peak = max(peak, ratio[i])
         else:
-            spans.append((start, i - 1))
+            spans.append((start, min(i - 1, start + longest)))
             peaks.append(peak)
             start = -1
     if start >= 0:
-        spans.append((start, ratio.shape[0] - 1))
+        spans.append((start, min(ratio.shape[0] - 1, start + longest)))
         peaks.append(peak)
     found = np.zeros((len(spans), 2), np.int64)
     highest = np.zeros(len(spans))
