@@ -1,0 +1,117 @@
+"""What a person at a terminal sees: notices, progress, and a short look at a result."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from workbench import wire
+from workbench.notices import Notice
+
+__all__ = ["progress_bar", "say_notices", "show", "summarise"]
+
+_MANY = 8
+_ROWS = 40
+
+
+def say_notices(notices: list[Notice]) -> None:
+    """Print notices to stderr: each once, those that differ only in their subject together."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for said in notices:
+        groups.setdefault((said.problem, said.remedy), []).append(said.subject)
+    for (problem, remedy), subjects in groups.items():
+        names = list(dict.fromkeys(subjects))
+        text = f"{names[0]}: {problem}"
+        if len(names) > 1:
+            listed = ", ".join(names[:_MANY]) + (
+                f", and {len(names) - _MANY} more" if len(names) > _MANY else ""
+            )
+            text = f"{len(names)} times: {problem} ({listed})"
+        click.echo(f"warning: {text}{'. ' + remedy if remedy else ''}", err=True)
+
+
+@contextmanager
+def progress_bar(quiet: bool) -> Iterator[Callable[[float, str], None] | None]:
+    """Show progress while the block runs, if a person is looking."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=1.0)
+
+        def update(fraction: float, doing: str) -> None:
+            bar.update(task, completed=fraction, description=doing or "working")
+
+        yield update
+
+
+def summarise(value: Any) -> str:
+    """Say in a few words what a result is.
+
+    Examples
+    --------
+    >>> from workbench.nouns import Picks
+    >>> summarise(Picks())
+    'no picks'
+    """
+    noun = wire.noun(value)
+    if noun == "Waveforms":
+        return _count(len(value), "trace")
+    if noun == "Stations":
+        return _count(sum(len(network) for network in value), "station")
+    if noun == "Dataset":
+        sizes = ", ".join(f"{name} {size}" for name, size in value.sizes.items())
+        return f"a dataset ({sizes or 'no dimensions'})"
+    return _count(len(value), {"Events": "event", "Picks": "pick", "Triggers": "trigger"}[noun])
+
+
+def show(outputs: Mapping[str, Any]) -> None:
+    """Print the outputs: a table for a person, the canonical bytes for a pipe."""
+    for name, value in outputs.items():
+        if not sys.stdout.isatty():
+            click.get_binary_stream("stdout").write(wire.encode(value))
+            continue
+        if len(outputs) > 1:
+            click.echo(f"{name}:")
+        if wire.noun(value) not in ("Picks", "Triggers", "Events"):
+            click.echo(str(value))
+            continue
+        click.echo(summarise(value))
+        if len(value):
+            _table(value)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+
+
+def _short(cell: str) -> str:
+    try:
+        number = float(cell)
+    except ValueError:
+        return cell
+    return cell if cell.isdigit() else f"{number:.4g}" if abs(number) < 1000 else f"{number:.1f}"
+
+
+def _table(value: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    header, *rows = csv.reader(io.StringIO(wire.encode(value, "text/csv").decode()))
+    used = [index for index in range(len(header)) if any(row[index] for row in rows)]
+    table = Table(*(header[index] for index in used), box=None, header_style="bold")
+    for row in rows[:_ROWS]:
+        table.add_row(*(_short(row[index]) for index in used))
+    Console().print(table)
+    if len(rows) > _ROWS:
+        click.echo(f"... and {len(rows) - _ROWS} more; write them with -o FILE")

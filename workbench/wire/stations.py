@@ -1,0 +1,299 @@
+"""Stations as bytes: StationXML, FDSN text, CSV; and how several are put together."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import io
+import json
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from obspy import Inventory, UTCDateTime
+from obspy.core.inventory import Channel, Network, Station
+
+from workbench.errors import UnreadableFile
+from workbench.notices import notice
+from workbench.nouns import Stations
+from workbench.wire import plugins, tables
+from workbench.wire.quiet import quiet
+from workbench.wire.sample import Sample
+
+__all__ = ["MEDIA", "canonical", "encode", "fingerprint", "guess", "merge", "read", "sniff"]
+
+MEDIA = {
+    "application/xml": ".xml",
+    "text/csv": ".csv",
+    "application/geo+json": ".json",
+    "image/png": ".png",
+}
+"""Media types that stations can be written as; the first is the canonical one."""
+
+_NEEDED = ("network", "station", "latitude", "longitude")
+_MODULE = "workbench"
+_FAR_M = 100.0
+"""Two places of one station that are further apart than this get a notice, metres."""
+
+_METRES_PER_DEGREE = 111_195.0
+
+
+def sniff(sample: Sample) -> str | None:
+    """Return ``STATIONXML``, ``STATIONTXT``, ``SEED`` or ``CSV`` if the bytes are that."""
+    if sample.root == "FDSNStationXML":
+        return "STATIONXML"
+    if set(_NEEDED) <= set(sample.columns):
+        return "CSV"
+    first = sample.lines[0].lower().replace(" ", "") if sample.lines else ""
+    if first.startswith(("#network|", "network|")):
+        return "STATIONTXT"
+    return "SEED" if sample.data[:8] == b"000001V " else None
+
+
+def guess(sample: Sample) -> str | None:
+    """Return the ObsPy format that claims the bytes."""
+    return plugins.detect("inventory", sample.data, skip=frozenset({"STATIONXML", "SC3ML"}))
+
+
+def read(data: bytes, name: str, form: str) -> Stations:
+    """Read stations.
+
+    A row of a CSV without coordinates, or with impossible ones, is left out
+    with a notice.
+
+    Raises
+    ------
+    UnreadableFile
+        If nothing in it can be read.
+    """
+    if form == "CSV":
+        return _read_csv(data, name)
+    found = plugins.read("inventory", data, form, name)
+    if not isinstance(found, Inventory):
+        raise UnreadableFile(name, f"holds no stations as {form}", "Use StationXML.")
+    return found
+
+
+def merge(parts: Sequence[tuple[str, Stations]]) -> Stations:
+    """Put several together.
+
+    Stations with channels (StationXML) give responses and the coordinates of
+    those channels; stations without (CSV, FDSN text of level station) fill the
+    rest.  Two places of one station more than 100 m apart, or 100 m in
+    elevation, get a notice that names both.
+    """
+    full: list[tuple[str, Network, Station]] = []
+    bare: list[tuple[str, Network, Station]] = []
+    for name, inventory in parts:
+        for network in inventory:
+            for station in network:
+                (full if station.channels else bare).append((name, network, station))
+    _compare(full + bare)
+    taken: dict[str, Network] = {}
+    seen: set[tuple[Any, ...]] = set()
+    for _, network, station in full + bare:
+        key = _identity(network, station)
+        if not station.channels and key in seen:
+            continue
+        seen.add(key)
+        home = taken.get(network.code)
+        if home is None:
+            home = copy.copy(network)
+            home.stations = []
+            taken[network.code] = home
+        home.stations.append(station)
+    return Inventory(networks=[taken[code] for code in sorted(taken)], source=_MODULE)
+
+
+def encode(stations: Stations, media: str) -> bytes:
+    """Write stations as a media type of `MEDIA`."""
+    if media == "text/csv":
+        lines = ["network,station,latitude,longitude,elevation_m\n"]
+        lines += [
+            f"{n},{s},{lat!r},{lon!r},{elevation!r}\n" for n, s, lat, lon, elevation in _places(stations)
+        ]
+        return "".join(lines).encode()
+    if media == "application/geo+json":
+        features = [
+            {
+                "type": "Feature",
+                "id": f"{network}.{station}",
+                "geometry": {"type": "Point", "coordinates": [longitude, latitude, elevation]},
+                "properties": {"network": network, "station": station},
+            }
+            for network, station, latitude, longitude, elevation in _places(stations)
+        ]
+        text = json.dumps({"type": "FeatureCollection", "features": features}, separators=(",", ":"))
+        return text.encode() + b"\n"
+    if media == "image/png":
+        from workbench.wire import pictures
+
+        return pictures.stations(stations)
+    return canonical(stations)
+
+
+def canonical(stations: Stations) -> bytes:
+    """Return StationXML in the order of the codes and epochs, without who wrote it and when."""
+    networks = []
+    for network in sorted(stations, key=lambda item: (item.code, _epoch(item))):
+        twin = copy.copy(network)
+        twin.stations = []
+        for station in sorted(network, key=lambda item: (item.code, _epoch(item), len(item.channels))):
+            inner = copy.copy(station)
+            inner.channels = sorted(
+                station.channels, key=lambda item: (item.location_code, item.code, _epoch(item))
+            )
+            twin.stations.append(inner)
+        networks.append(twin)
+    out = io.BytesIO()
+    plain = Inventory(
+        networks=networks, source=_MODULE, module=_MODULE, module_uri="", created=UTCDateTime(0), sender=None
+    )
+    with quiet("", tell=False):
+        plain.write(out, format="STATIONXML", nsmap=getattr(stations, "nsmap", None))
+    return out.getvalue()
+
+
+def fingerprint(stations: Stations) -> str:
+    """Return the SHA-256 of the canonical form."""
+    return hashlib.sha256(canonical(stations)).hexdigest()
+
+
+def _places(stations: Stations) -> list[tuple[str, str, float, float, float]]:
+    return sorted(
+        {
+            (
+                network.code,
+                station.code,
+                float(station.latitude),
+                float(station.longitude),
+                float(station.elevation or 0.0),
+            )
+            for network in stations
+            for station in network
+        }
+    )
+
+
+def _epoch(node: Network | Station | Channel) -> int:
+    return -(2**63) if node.start_date is None else int(node.start_date.ns)
+
+
+def _identity(network: Network, station: Station) -> tuple[Any, ...]:
+    place = (float(station.latitude), float(station.longitude), float(station.elevation or 0.0))
+    return (network.code, station.code, _epoch(station), *place)
+
+
+def _read_csv(data: bytes, name: str) -> Stations:
+    header, rows = tables.rows_of_csv(data, name)
+    networks: dict[str, Network] = {}
+    for number, row in enumerate(rows, 2):
+        cells = dict(zip(header, row, strict=True))
+        code = f"{cells['network']}.{cells['station']}"
+        place = _coordinates(cells, code, name, number)
+        if place is None:
+            continue
+        latitude, longitude, elevation = place
+        network = networks.setdefault(cells["network"], Network(cells["network"]))
+        network.stations.append(Station(cells["station"], latitude, longitude, elevation))
+    return Inventory(networks=list(networks.values()), source=_MODULE)
+
+
+def _coordinates(
+    cells: dict[str, str], code: str, name: str, number: int
+) -> tuple[float, float, float] | None:
+    """Return latitude, longitude, elevation of a row; None, with a notice, where they are no good."""
+    said = f"({name}, row {number})"
+    latitude, longitude = _number(cells["latitude"]), _number(cells["longitude"])
+    elevation = _number(cells.get("elevation_m", ""))
+    if not cells["station"]:
+        notice(name, f"row {number} has no station code", "Fill it in.", loss=False)
+        return None
+    if latitude is None or longitude is None:
+        what = (
+            "no coordinates" if not cells["latitude"] or not cells["longitude"] else "unreadable coordinates"
+        )
+        notice(code, f"has {what} {said}", "Fill in latitude and longitude in degrees.", loss=False)
+        return None
+    if abs(latitude) > 90 or abs(longitude) > 180:
+        notice(
+            code,
+            f"has the impossible coordinates {latitude:g}, {longitude:g} {said}",
+            "Latitude comes before longitude, in degrees.",
+            loss=False,
+        )
+        return None
+    if latitude == 0 and longitude == 0:
+        notice(
+            code, f"has the coordinates 0, 0 {said}", "It is left out; fill in where it stands.", loss=False
+        )
+        return None
+    if elevation is None:
+        notice(code, f"has no elevation {said}", "Sea level is taken; fill in elevation_m.", loss=False)
+        elevation = 0.0
+    if not -11_000 <= elevation <= 9_000:
+        notice(code, f"has the elevation {elevation:g} m {said}", "Elevations are in metres.", loss=False)
+    return latitude, longitude, elevation
+
+
+def _number(cell: str) -> float | None:
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _nodes(station: Station) -> Iterator[Station | Channel]:
+    yield from station.channels or [station]
+
+
+def _compare(found: list[tuple[str, Network, Station]]) -> None:
+    """Say where two files put one station at different places."""
+    by_code: dict[str, list[tuple[str, Station | Channel]]] = {}
+    for name, network, station in found:
+        nodes = by_code.setdefault(f"{network.code}.{station.code}", [])
+        nodes.extend((name, node) for node in _nodes(station))
+    for code, nodes in sorted(by_code.items()):
+        told: set[tuple[str, str]] = set()
+        for index, (first, a) in enumerate(nodes):
+            for second, b in nodes[index + 1 :]:
+                if first == second or (first, second) in told or not _overlap(a, b):
+                    continue
+                apart, height = _apart(a, b)
+                if apart > _FAR_M or height > _FAR_M:
+                    told.add((first, second))
+                    _tell(code, (first, a), (second, b), apart, height)
+
+
+def _tell(
+    code: str,
+    one: tuple[str, Station | Channel],
+    other: tuple[str, Station | Channel],
+    apart: float,
+    height: float,
+) -> None:
+    def place(node: Station | Channel) -> str:
+        return f"{float(node.latitude):.5f}, {float(node.longitude):.5f}, {float(node.elevation or 0):g} m"
+
+    notice(
+        code,
+        f"stands at {place(one[1])} in {one[0]} and at {place(other[1])} in {other[0]}"
+        f" ({apart:.0f} m apart, {height:.0f} m in elevation)",
+        f"{one[0]} is used for its channels; correct the other.",
+        loss=False,
+    )
+
+
+def _overlap(a: Station | Channel, b: Station | Channel) -> bool:
+    """Whether two epochs have time in common: a station may move between epochs."""
+    first = a.end_date is None or b.start_date is None or b.start_date < a.end_date
+    return bool(first and (b.end_date is None or a.start_date is None or a.start_date < b.end_date))
+
+
+def _apart(a: Station | Channel, b: Station | Channel) -> tuple[float, float]:
+    """Return the distance and the difference in elevation, metres."""
+    north = (float(b.latitude) - float(a.latitude)) * _METRES_PER_DEGREE
+    turn = (float(b.longitude) - float(a.longitude) + 180) % 360 - 180
+    east = turn * _METRES_PER_DEGREE * math.cos(math.radians(float(a.latitude)))
+    return math.hypot(north, east), abs(float(b.elevation or 0.0) - float(a.elevation or 0.0))
