@@ -29,7 +29,8 @@ class Settings(BaseSettings):
     )
     home_archive: Path = Field(
         default=Path("~/archive"),
-        description="Root of the user's own SDS archive, searched after the shared one.",
+        description="Root of the user's own SDS archive, searched after the shared one; "
+        "in the web services {user} stands for who asks.",
     )
     port: int = Field(default=8000, ge=1, le=65535, description="Port on 127.0.0.1 that the hub answers at.")
     url: str = Field(

@@ -8,6 +8,7 @@ import sys
 from collections import deque
 from pathlib import Path
 from time import monotonic, time
+from typing import Any
 
 import click
 import httpx
@@ -15,21 +16,33 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from workbench.errors import InvalidSetting, Unavailable, WorkbenchError
 from workbench.settings import Settings
 from workbench_hub import supervision
 from workbench_hub.deployment import Deployment, is_free
-from workbench_hub.health import TooSlow, healthy, wait_for
+from workbench_hub.health import healthy, wait_for
 from workbench_hub.passwords import Passwords
 from workbench_hub.spawner import UNISOLATED
 
 __all__ = ["main"]
 
-_UP_SECONDS = 90.0
+_UP_SECONDS = 20.0
 _SERVERS_SECONDS = 20.0
 _FIRST_USERS = {"scientist": False, "operator": True}
 
 
-@click.group()
+class _Group(click.Group):
+    """Commands whose errors are said in a line."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except WorkbenchError as error:
+            click.echo(f"Error: {error}", err=True)
+            raise SystemExit(2 if isinstance(error, InvalidSetting) else 1) from error
+
+
+@click.group(cls=_Group)
 @click.pass_context
 def main(context: click.Context) -> None:
     """Run the workbench on this machine: hub, web services, Dask, one archive."""
@@ -57,7 +70,7 @@ def up(deployment: Deployment) -> None:
         demonstration = None if running else _demonstration(deployment)
         _wait(deployment, quiet=running)
         if demonstration is not None and demonstration.wait():
-            raise click.ClickException("The demonstration failed, as said above; `make up` tries it again.")
+            raise Unavailable("The demonstration", "failed, as said above", "`make up` tries it again.")
     finally:
         _show_passwords(shown)
     if running:
@@ -148,9 +161,10 @@ def _start(deployment: Deployment) -> dict[str, str]:
     """Start the supervisor; return the passwords that were made."""
     port = deployment.settings.port
     if not is_free(port):
-        raise click.ClickException(
-            f"Port {port} of 127.0.0.1 is taken by another program. "
-            f"Choose another one: WORKBENCH_PORT={port + 1} make up"
+        raise InvalidSetting(
+            f"Port {port} of 127.0.0.1",
+            "is taken by another program",
+            f"Choose another one with WORKBENCH_PORT, for example: WORKBENCH_PORT={port + 1} make up",
         )
     deployment.create()
     deployment.choose_ports()
@@ -169,10 +183,9 @@ def _wait(deployment: Deployment, *, quiet: bool) -> None:
             continue
         try:
             wait_for(lambda url=process.health: healthy(url), _UP_SECONDS, process.what)  # type: ignore[misc]
-        except TooSlow as error:
-            log = deployment.logs / f"{process.name}.log"
-            click.echo("".join(_tail(log, 20)), err=True)
-            raise click.ClickException(f"{error}. Its log: {log}") from error
+        except Unavailable:
+            click.echo("".join(_tail(deployment.logs / f"{process.name}.log", 20)), err=True)
+            raise
         if not quiet:
             click.echo(f"  {process.what:<36} well   {monotonic() - begun:5.1f} s")
     # What a browser asks comes through the proxy, which learns its routes from the hub.

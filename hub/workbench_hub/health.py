@@ -8,11 +8,9 @@ from time import monotonic
 
 import httpx
 
-__all__ = ["TooSlow", "healthy", "wait_for"]
+from workbench.errors import Unavailable
 
-
-class TooSlow(RuntimeError):
-    """Something did not come up in its time."""
+__all__ = ["healthy", "wait_for"]
 
 
 def healthy(url: str, timeout: float = 2.0) -> bool:
@@ -29,14 +27,14 @@ def wait_for(check: Callable[[], bool], seconds: float, what: str, *, fail: bool
 
     Raises
     ------
-    TooSlow
+    Unavailable
         If it does not hold in time and `fail` is set.
     """
     pause, end = Event(), monotonic() + seconds
     while not check():
         if monotonic() > end:
             if fail:
-                raise TooSlow(f"{what} did not come within {seconds:.0f} s")
+                raise Unavailable(what, f"did not come within {seconds:.0f} s", "See its log: `make logs`.")
             return False
         pause.wait(0.1)
     return True

@@ -18,6 +18,7 @@ from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
+from workbench.errors import InvalidSetting, Unavailable
 from workbench_hub.deployment import MARK, Deployment, Process, write
 from workbench_hub.health import wait_for
 
@@ -39,7 +40,7 @@ def start(deployment: Deployment) -> None:
         )
     if done.returncode:
         said = (deployment.logs / "supervisor.out").read_text().strip()
-        raise RuntimeError(f"the supervisor did not start: {said}")
+        raise Unavailable("The supervisor", f"did not start: {said}")
     wait_for(lambda: pid(deployment) is not None, _START_SECONDS, "the supervisor")
 
 
@@ -116,7 +117,7 @@ def marked(deployment: Deployment) -> list[int]:
 
 def _program(deployment: Deployment, process: Process, priority: int) -> list[str]:
     dies_too = ["setpriv", "--pdeathsig", "KILL", "--"] if process.kept else []
-    environment = ",".join(f'{key}="{_escape(value)}"' for key, value in process.environment.items())
+    environment = ",".join(f"{key}={_literal(value)}" for key, value in process.environment.items())
     log = _escape(str(deployment.logs / f"{process.name}.log"))
     return [
         f"[program:{process.name}]",
@@ -146,7 +147,15 @@ def _server(deployment: Deployment) -> Any:
 
 
 def _escape(text: str) -> str:
-    return text.replace("%", "%%").replace('"', '\\"')
+    return text.replace("%", "%%")
+
+
+def _literal(text: str) -> str:
+    """Quote a value of ``environment=``, where nothing can be escaped."""
+    quote = "'" if '"' in text else '"'
+    if quote in text or "\n" in text:
+        raise InvalidSetting(text, "has quotes of both kinds or a line break", "Choose a plainer path.")
+    return quote + _escape(text) + quote
 
 
 def _quote(part: str) -> str:
