@@ -1,9 +1,11 @@
 """Location of one event from its arrival times, by Geiger's method.
 
 The hypocentre and origin time that fit the arrivals best, in the sense of a
-robust, weighted sum of squares, are found by damped Gauss-Newton steps
-(Levenberg-Marquardt) with exact ray times and derivatives, from several
-starting points that a grid search proposes.
+robust, weighted sum of squares, are found by damped Gauss-Newton steps with
+exact ray times and derivatives.  The steps are taken in epicentre and origin
+time, and the depth is gone through from the top of the model to its bottom:
+travel times in layers have kinks at the interfaces, where steps in depth stick,
+and often more than one minimum, of which steps find only the nearest.
 
 Weights
 -------
@@ -19,9 +21,13 @@ takes away their weight altogether.
 
 Errors
 ------
-The variance of unit weight joins what was expected (1, worth 8 observations)
-with what the residuals show, after Jordan and Sverdrup (1981): five picks that
-happen to fit to the millisecond do not make a location exact.
+The error of the depth comes from how the misfit grows away from the best depth,
+which is right also at an interface, at the surface, and where the depth is not
+told at all; the other errors are the usual ones at a known depth, joined with
+what the depth's error does to them.  The variance of unit weight joins what was
+expected (1, worth 8 observations) with what the residuals show, after Jordan
+and Sverdrup (1981): five picks that happen to fit to the millisecond do not
+make a location exact.
 
 References
 ----------
@@ -29,8 +35,8 @@ Geiger, L. (1912). Probability method for the determination of earthquake
 epicenters from the arrival time only. Bull. St. Louis Univ. 8, 60-71.
 Jordan, T. H., Sverdrup, K. A. (1981). Teleseismic location techniques and their
 application to earthquake clusters in the South-Central Pacific. BSSA 71, 1105-1130.
-Marquardt, D. W. (1963). J. SIAM 11, 431-441.
-Beaton, A. E., Tukey, J. W. (1974). Technometrics 16, 147-185.
+Beaton, A. E., Tukey, J. W. (1974). The fitting of power series, meaning
+polynomials, illustrated on band-spectroscopic data. Technometrics 16, 147-185.
 """
 
 from __future__ import annotations
@@ -44,31 +50,33 @@ import numpy.typing as npt
 from workbench.errors import BadInput
 from workbench.maths.geodesy import azimuth_gaps, distance_azimuth
 from workbench.maths.layered import REACH_KM, Layers
-from workbench.maths.search import Start, starts
+from workbench.maths.minimum import lowest
+from workbench.maths.search import Start, depths, starts
+from workbench.maths.settle import Picks, bisquare, degrees_per_km, model, rays, settle
 
 __all__ = ["Arrivals", "Location", "locate"]
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _PRIOR = 8.0
 """Observations that the expected variance counts for (Jordan and Sverdrup 1981)."""
 
-_HUBER, _BISQUARE = 1.345, 4.685
-"""Tuning constants: 95 % efficiency where the errors are normal."""
-
-_A, _E2 = 6378.137, 0.00669437999014
-"""Equatorial radius (km) and squared eccentricity of WGS84."""
-
 _DEEPEST_KM = 700.0
+"""No earthquake is known to have been deeper."""
+
 _NEAR = 5
 """Stations, the nearest, whose height bounds the depth from above."""
 
-_SETTLED_KM, _SETTLED_S = 1e-5, 1e-6
-"""A step this small ends the search."""
-
 _LARGEST_KM = 200.0
 """Standard error of the epicentre beyond which nothing is known."""
+
+_FLAT = 0.25
+"""Standard error of the depth, as a part of its range, that says that all are alike (0.29 if even)."""
+
+_SETTLED_KM = 1e-3
+"""Depths closer than this are one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,8 +106,11 @@ class Arrivals:
     def __len__(self) -> int:
         return self.time.size
 
-    def take(self, order: npt.NDArray[np.int64]) -> Arrivals:
-        """Return the arrivals in another order."""
+    def ordered(self) -> tuple[Arrivals, npt.NDArray[np.int64]]:
+        """Return the arrivals in an order that does not depend on how they came, P before S."""
+        order = np.lexsort(
+            (self.latitude, self.longitude, self.elevation_km, self.sigma, self.time, self.is_s)
+        )
         return Arrivals(
             self.latitude[order],
             self.longitude[order],
@@ -107,7 +118,7 @@ class Arrivals:
             self.is_s[order],
             self.time[order],
             self.sigma[order],
-        )
+        ), order
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,58 +213,31 @@ def locate(
     >>> round(found.latitude, 4), round(found.longitude, 4), round(found.depth_km, 2), round(found.time, 3)
     (46.05, 7.05, 8.0, 3.0)
     """
-    _check(arrivals)
-    # One order for all, so that sums come out the same to the bit.
-    order = np.lexsort(
-        (
-            arrivals.sigma,
-            arrivals.elevation_km,
-            arrivals.longitude,
-            arrivals.latitude,
-            arrivals.time,
-            arrivals.is_s,
-        )
-    )
+    _enough(len(arrivals), arrivals.latitude, arrivals.longitude)
     bottom = _bottom(layers[0]) if max_depth is None else max_depth
-    problem = _Problem(arrivals.take(order), layers, model_error, bottom)
+    ordered, order = arrivals.ordered()
+    problem = _Problem(ordered, layers, model_error, bottom)
     fit = problem.solve(start, fix_depth)
-    covariance = fit.covariance(None if fix_depth is None else 0.0)
-    held = fix_depth is not None
-    if not held and (not covariance[2, 2] <= max_depth_error**2 or fit.depth_km >= bottom - _SETTLED_KM):
-        held = True
-        fit = problem.solve(start, min(default_depth, bottom))
-        covariance = fit.covariance(max_depth_error)
+    held, depth_error, trend = fix_depth is not None, 0.0, np.zeros(4)
+    if not held:
+        depth_error, trend = problem.profile(fit)
+        if depth_error > min(max_depth_error, _FLAT * (bottom - problem.top)):
+            held = True
+            fit = problem.solve(start, min(max(default_depth, problem.top), bottom))
+    covariance = problem.covariance(fit, depth_error, trend)
     if not max(covariance[0, 0], covariance[1, 1]) <= _LARGEST_KM**2:
         raise BadInput("the picks", "do not tell where the event was", "Add stations in other directions.")
-    back = np.argsort(order)
-    used = fit.weight > 0
-    places = np.unique(np.stack((fit.rays.azimuth[used], fit.rays.distance[used])), axis=1)
-    gap, second = azimuth_gaps(places[0])
-    weighted = fit.weight / fit.sigma**2
-    return Location(
-        latitude=fit.latitude,
-        longitude=(fit.longitude + 540.0) % 360.0 - 180.0,
-        depth_km=float(fit.depth_km),
-        time=float(fit.time),
-        covariance=covariance,
-        depth_fixed=held,
-        residual=fit.residual[back],
-        weight=(weighted / weighted.max())[back],
-        distance_km=fit.rays.distance[back],
-        azimuth=fit.rays.azimuth[back],
-        takeoff=fit.rays.takeoff[back],
-        rms=math.sqrt(float((weighted * fit.residual**2).sum() / weighted.sum())),
-        gap=gap,
-        secondary_gap=second,
-    )
+    return _location(problem, fit, covariance, held, order)
 
 
-def _check(arrivals: Arrivals) -> None:
-    if len(arrivals) < 4:
-        raise BadInput("the picks", f"are only {len(arrivals)}", "At least four are needed.")
-    places = len(set(zip(arrivals.latitude, arrivals.longitude, strict=True)))
-    if places < 3:
-        raise BadInput("the picks", f"are from {places} place(s)", "At least three stations are needed.")
+def _enough(count: int, latitude: Floats, longitude: Floats) -> None:
+    places = len(set(zip(latitude.tolist(), longitude.tolist(), strict=True)))
+    if count < 4 or places < 3:
+        raise BadInput(
+            "the picks",
+            f"are {count} that agree, at {places} places",
+            "At least four at three stations are needed; look for wrong picks and missing coordinates.",
+        )
 
 
 def _bottom(layers: Layers) -> float:
@@ -263,243 +247,260 @@ def _bottom(layers: Layers) -> float:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class _Rays:
-    """Distances, azimuths at the epicentre, and first arrivals, in the order of the picks."""
-
-    distance: Floats
-    azimuth: Floats
-    time: Floats
-    dt_dx: Floats
-    dt_dz: Floats
-    takeoff: Floats
-
-    def jacobian(self) -> Floats:
-        """Change of arrival times with east, north, depth (km) and origin time (s)."""
-        angle = np.radians(self.azimuth)
-        return np.column_stack(
-            (-self.dt_dx * np.sin(angle), -self.dt_dx * np.cos(angle), self.dt_dz, np.ones(angle.size))
-        )
-
-
-@dataclass(frozen=True, eq=False, slots=True)
 class _Fit:
-    """A trial hypocentre with its rays, residuals and weights."""
+    """The best epicentre and origin time at a depth, with the loss that is left.
+
+    `sigma` is the standard error of each arrival, `scale` how much larger
+    residuals were found to be.
+    """
 
     latitude: float
     longitude: float
     depth_km: float
     time: float
-    rays: _Rays
-    residual: Floats
+    loss: float
     sigma: Floats
-    weight: Floats
-
-    def covariance(self, depth_error: float | None) -> Floats:
-        """Covariance of east, north, depth and time; infinite where nothing is told.
-
-        Parameters
-        ----------
-        depth_error : float or None
-            Standard error of a depth that is held, km; None for one that was found.
-        """
-        jacobian = self.rays.jacobian()
-        scaled = self.weight / self.sigma**2
-        normal = (jacobian.T * scaled) @ jacobian
-        n_free = 4 if depth_error is None else 3
-        misfit = float((scaled * self.residual**2).sum())
-        variance = (_PRIOR + misfit) / (_PRIOR + max(int((self.weight > 0).sum()) - n_free, 0))
-        if depth_error is not None:
-            # A held depth is a datum of its own, with an error of its own.
-            normal[2, 2] += variance / max(depth_error, 1e-6) ** 2
-        size = np.sqrt(np.diag(normal))
-        if not (size > 0).all():
-            return np.full((4, 4), math.inf)
-        values, vectors = np.linalg.eigh(normal / np.outer(size, size))
-        if values[0] < 1e-12:
-            return np.full((4, 4), math.inf)
-        return variance * (vectors / values) @ vectors.T / np.outer(size, size)
+    scale: float
 
 
 class _Problem:
-    """The arrivals and the model, with what is worked out from them once."""
+    """The arrivals of one event and the model, and the steps of its location."""
 
     def __init__(
         self, arrivals: Arrivals, layers: tuple[Layers, Layers], model_error: float, bottom: float
     ) -> None:
         self.arrivals = arrivals
         self.layers = layers
+        self.model = model(layers)
+        a = arrivals
+        self.picks = Picks(a.latitude, a.longitude, a.elevation_km, a.time, int((~a.is_s).sum()))
         self.model_error = model_error
         self.bottom = bottom
-        self.n_p = int((~arrivals.is_s).sum())
-
-    def trace(self, latitude: float, longitude: float, depth_km: float) -> _Rays:
-        """Trace the rays to all stations; P come before S."""
-        a, n = self.arrivals, self.n_p
-        distance, azimuth = distance_azimuth(latitude, longitude, a.latitude, a.longitude)
-        p = self.layers[0].arrivals(depth_km, -a.elevation_km[:n], distance[:n])
-        if n == len(a):
-            return _Rays(distance, azimuth, *p)
-        s = self.layers[1].arrivals(depth_km, -a.elevation_km[n:], distance[n:])
-        return _Rays(distance, azimuth, *(np.concatenate(pair) for pair in zip(p, s, strict=True)))
+        self.top = -float(a.elevation_km.max())
 
     def solve(self, start: tuple[float, float, float] | None, fix_depth: float | None) -> _Fit:
-        """Go down from each starting point, and keep the best end."""
-        begin = self._starts(start, fix_depth)
-        free = fix_depth is None
-        sigma = self._sigma(self.trace(begin[0].latitude, begin[0].longitude, begin[0].depth_km))
-        top = self._top(begin[0])
+        """Find the best hypocentre, going through all depths or holding one."""
+        places = self._places(start, fix_depth)
+        first = min(places, key=lambda place: place.misfit)
+        self.top = self._top(first)
+        sigma = self._sigma(first.latitude, first.longitude, first.depth_km)
+        if fix_depth is None:
+            places = [place for place in places if place.depth_km > self.top]
+            places.insert(0, replace(places[0] if places else first, depth_km=self.top))
+        good = np.array([place.misfit for place in places]) <= 2 * first.misfit + 2
+        # Neighbours too, to see on which side the best depth is.
+        good[1:] |= good[:-1].copy()
+        good[:-1] |= good[1:].copy()
+        places = [place for place, is_good in zip(places, good, strict=True) if is_good]
+        sweep = [self._settle(_seed(place, sigma), place.depth_km, first=True) for place in places]
+        best = min(sweep, key=lambda fit: fit.loss)
+        sigma = self._sigma(best.latitude, best.longitude, best.depth_km)
+        scale = self._scale(best, sigma)
         ends = []
-        for place in begin:
-            fit = self._at(
-                place.latitude,
-                place.longitude,
-                max(place.depth_km, top) if free else place.depth_km,
-                None,
-                sigma,
+        for k in _lowest(np.array([fit.loss for fit in sweep])):
+            seed = replace(sweep[k], sigma=sigma, scale=scale)
+            if fix_depth is None:
+                above = sweep[max(k - 1, 0)].depth_km
+                below = sweep[min(k + 1, len(sweep) - 1)].depth_km
+                ends.append(self._between(seed, above, below))
+            else:
+                ends.append(self._settle(seed, seed.depth_km))
+        return min(ends, key=lambda fit: fit.loss)
+
+    def _places(self, start: tuple[float, float, float] | None, fix_depth: float | None) -> list[Start]:
+        a = self.arrivals
+        tried = depths(self.bottom) if fix_depth is None else (fix_depth,)
+        if start is None:
+            return starts(
+                a.latitude, a.longitude, a.elevation_km, a.is_s, a.time, a.sigma, self.layers, tried
             )
-            for bisquare in (False, True):
-                fit = self._descend(fit, bisquare, free, top, 12)
-            ends.append(fit)
-        scale = min(_scale(fit) for fit in ends)
-        best = min(ends, key=lambda fit: _loss(fit.residual, fit.sigma, scale, True))
-        sigma = self._sigma(best.rays)
-        best = self._at(best.latitude, best.longitude, best.depth_km, best.time, sigma)
-        return self._checked(self._descend(best, True, free, top, 60))
+        latitude, longitude, depth = start
+        tried = tuple(sorted({*tried, depth})) if fix_depth is None else tried
+        return [self._from(latitude, longitude, z, float(z != depth)) for z in tried]
 
-    def _starts(self, start: tuple[float, float, float] | None, fix_depth: float | None) -> list[Start]:
-        if start is not None:
-            latitude, longitude, depth = start
-            return [Start(latitude, longitude, depth if fix_depth is None else fix_depth, 0.0, 0.0)]
+    def _from(self, latitude: float, longitude: float, depth: float, misfit: float) -> Start:
+        """Return a place to start from, with the origin time that the median arrival says."""
+        travel = rays(self.picks, self.model, latitude, longitude, depth)[2]
+        return Start(latitude, longitude, depth, float(np.median(self.arrivals.time - travel)), misfit)
+
+    def _top(self, place: Start) -> float:
+        """Return the shallowest depth: the height of the highest of the nearest stations."""
         a = self.arrivals
-        depths = _depths(self.bottom) if fix_depth is None else np.array([fix_depth])
-        return starts(a.latitude, a.longitude, a.elevation_km, a.is_s, a.time, a.sigma, self.layers, depths)
+        distance, _ = distance_azimuth(place.latitude, place.longitude, a.latitude, a.longitude)
+        heights = sorted(set(zip(distance.tolist(), a.elevation_km.tolist(), strict=True)))
+        return -max(height for _, height in heights[:_NEAR])
 
-    def _top(self, start: Start) -> float:
-        """Shallowest depth: the highest of the stations that are nearest."""
-        a = self.arrivals
-        distance, _ = distance_azimuth(start.latitude, start.longitude, a.latitude, a.longitude)
-        heights = dict(sorted(zip(distance.tolist(), a.elevation_km.tolist(), strict=True)))
-        return -max(list(heights.values())[:_NEAR])
-
-    def _sigma(self, rays: _Rays) -> Floats:
-        sigma = np.hypot(self.arrivals.sigma, self.model_error * rays.time)
+    def _sigma(self, latitude: float, longitude: float, depth: float) -> Floats:
+        """Join the errors of picks and model; infinite where the layers do not reach."""
+        traced = rays(self.picks, self.model, latitude, longitude, depth)
+        sigma = np.hypot(self.arrivals.sigma, self.model_error * traced[2])
         if self.layers[0].radius_km:
-            sigma[rays.distance > REACH_KM] = math.inf
-        if int(np.isfinite(sigma).sum()) < 4:
-            raise BadInput(
-                "the picks",
-                f"are from stations more than {REACH_KM:g} km away",
-                "Locate distant events with a global program.",
-            )
+            sigma[traced[0] > REACH_KM] = math.inf
+            if int(np.isfinite(sigma).sum()) < 4:
+                raise BadInput(
+                    "the picks",
+                    f"are from stations more than {REACH_KM:g} km away",
+                    "The layered model ends there; locate distant events with a global program.",
+                )
         return sigma
 
-    def _at(
-        self, latitude: float, longitude: float, depth_km: float, time: float | None, sigma: Floats
-    ) -> _Fit:
-        """Trace the rays of a trial; without a time, the median of what the arrivals say is taken."""
-        rays = self.trace(latitude, longitude, depth_km)
-        origin = self.arrivals.time - rays.time
-        if time is None:
-            time = float(np.median(origin[np.isfinite(sigma)]))
-        weight = np.isfinite(sigma).astype(np.float64)
-        return _Fit(latitude, longitude, depth_km, time, rays, origin - time, sigma, weight)
+    def _scale(self, fit: _Fit, sigma: Floats) -> float:
+        """Size of the residuals in standard errors, from their median, and at least 1.
 
-    def _descend(self, fit: _Fit, bisquare: bool, free: bool, top: float, most: int) -> _Fit:
-        """Damped Gauss-Newton steps at one scale of residuals."""
-        scale = _scale(fit)
-        loss = _loss(fit.residual, fit.sigma, scale, bisquare)
-        damping = 1e-3
-        for _ in range(most):
-            weight = _weights(fit.residual, fit.sigma, scale, bisquare)
-            jacobian = fit.rays.jacobian()
-            scaled = weight / fit.sigma**2
-            normal = (jacobian.T * scaled) @ jacobian
-            slope = jacobian.T @ (scaled * fit.residual)
-            while damping < 1e9:
-                step = _step(normal, slope, damping, free, top - fit.depth_km, self.bottom - fit.depth_km)
-                trial = self._moved(fit, step)
-                lower = _loss(trial.residual, trial.sigma, scale, bisquare)
-                if lower <= loss:
+        At least 1 because picks that fit better than their errors are no reason
+        to throw out one that fits as it should.
+        """
+        traced = rays(self.picks, self.model, fit.latitude, fit.longitude, fit.depth_km)
+        size = np.abs(self.arrivals.time - fit.time - traced[2])[np.isfinite(sigma)]
+        spread = float(np.median(size / sigma[np.isfinite(sigma)]))
+        return max(1.0, 1.4826 * spread * math.sqrt(size.size / max(size.size - 4, 1)))
+
+    def _settle(self, seed: _Fit, depth: float, first: bool = False) -> _Fit:
+        latitude, longitude, time, loss = settle(
+            self.picks,
+            self.model,
+            seed.sigma * seed.scale,
+            not first,
+            seed.latitude,
+            seed.longitude,
+            depth,
+            seed.time,
+            1e-2 if first else 1e-4,
+        )
+        return replace(seed, latitude=latitude, longitude=longitude, depth_km=depth, time=time, loss=loss)
+
+    def _between(self, seed: _Fit, above: float, below: float) -> _Fit:
+        """Find the best depth around a good one."""
+        tried: dict[float, _Fit] = {}
+
+        def loss(depth: float) -> float:
+            near = min(tried.values(), key=lambda fit: abs(fit.depth_km - depth), default=seed)
+            tried[depth] = self._settle(near, depth)
+            return tried[depth].loss
+
+        lowest(loss, above, seed.depth_km, below, _SETTLED_KM)
+        return min(tried.values(), key=lambda fit: fit.loss)
+
+    def profile(self, fit: _Fit) -> tuple[float, Floats]:
+        """Go away from the best depth until the misfit tells that it is wrong.
+
+        Returns
+        -------
+        error : float
+            Standard error of the depth, km.
+        trend : ndarray, shape (4,)
+            What a kilometre of depth does to east, north, depth and time.
+        """
+        unit = fit.scale**2 / self._variance(fit)
+        found = {0.0: (fit, 0.0)}
+        for sign in (-1.0, 1.0):
+            offset, seed, done = 0.1, fit, False
+            while not done:
+                depth = min(max(fit.depth_km + sign * offset, self.top), self.bottom)
+                if depth == seed.depth_km:
                     break
-                damping *= 6
-            else:
-                break
-            fit, loss, damping = trial, lower, max(damping / 10, 1e-9)
-            if np.abs(step[:3]).max() < _SETTLED_KM and abs(step[3]) < _SETTLED_S:
-                break
-        return replace(fit, weight=_weights(fit.residual, fit.sigma, scale, bisquare))
+                seed = self._settle(seed, depth)
+                excess = max(seed.loss - fit.loss, 0.0) * unit
+                found[depth - fit.depth_km] = (seed, excess)
+                done = excess > 16.0 or depth in (self.top, self.bottom)
+                offset *= 2
+        offsets = np.array(sorted(found))
+        # The root of the excess is straight where the misfit is a parabola.
+        root = np.sqrt([found[offset][1] for offset in offsets])
+        fine = np.linspace(offsets[0], offsets[-1], 2001)
+        likely = np.exp(-(np.interp(fine, offsets, root) ** 2) / 2)
+        error = math.sqrt(float((likely * fine**2).sum() / likely.sum()))
+        ends = [offsets[np.argmin(np.abs(offsets - sign * error))] for sign in (-1.0, 1.0)]
+        return error, _trend(found[ends[0]][0], found[ends[1]][0])
 
-    def _moved(self, fit: _Fit, step: Floats) -> _Fit:
-        sine = math.sin(math.radians(fit.latitude))
-        bent = 1 - _E2 * sine * sine
-        north_km = _A * (1 - _E2) / bent**1.5
-        east_km = _A / math.sqrt(bent) * max(math.cos(math.radians(fit.latitude)), 1e-6)
-        latitude = min(max(fit.latitude + math.degrees(step[1] / north_km), -90.0), 90.0)
-        longitude = fit.longitude + math.degrees(step[0] / east_km)
-        return self._at(latitude, longitude, fit.depth_km + step[2], fit.time + step[3], fit.sigma)
+    def residuals(self, fit: _Fit) -> tuple[Floats, Floats, Floats]:
+        """Return the rays, the residuals (s) and their weights (0 to 1)."""
+        traced = rays(self.picks, self.model, fit.latitude, fit.longitude, fit.depth_km)
+        residual = self.arrivals.time - fit.time - traced[2]
+        weight = bisquare(np.abs(residual) / (fit.sigma * fit.scale))
+        weight[np.isinf(fit.sigma)] = 0.0
+        return traced, residual, weight
 
-    def _checked(self, fit: _Fit) -> _Fit:
-        used = fit.weight > 0
-        a = self.arrivals
-        places = len(set(zip(a.latitude[used].tolist(), a.longitude[used].tolist(), strict=True)))
-        if used.sum() < 4 or places < 3:
-            raise BadInput(
-                "the picks",
-                f"agree at {places} place(s) with {int(used.sum())} arrivals only",
-                "Four arrivals at three stations must agree; look for wrong picks.",
-            )
-        return fit
+    def _variance(self, fit: _Fit) -> float:
+        """Variance of unit weight: what was expected joined with what is seen."""
+        _, residual, weight = self.residuals(fit)
+        seen = float((weight * (residual / fit.sigma) ** 2).sum())
+        return (_PRIOR + seen) / (_PRIOR + max(int((weight > 0).sum()) - 4, 0))
 
-
-def _depths(bottom: float) -> Floats:
-    """Depths to start from: 0, 4, 8 km, then ever further apart."""
-    depths = [0.0, 4.0]
-    while depths[-1] < bottom:
-        depths.append(depths[-1] + max(4.0, 0.4 * depths[-1]))
-    return np.minimum(np.array(depths), bottom)
-
-
-def _scale(fit: _Fit) -> float:
-    """Size of the normalised residuals, from their median, and at least 1.
-
-    At least 1 because picks that fit better than their errors are no reason to
-    throw out one that fits as it should.
-    """
-    known = np.isfinite(fit.sigma)
-    size = np.abs(fit.residual[known] / fit.sigma[known])
-    return max(1.0, 1.4826 * float(np.median(size)) * math.sqrt(size.size / max(size.size - 4, 1)))
-
-
-def _loss(residual: Floats, sigma: Floats, scale: float, bisquare: bool) -> float:
-    size = np.abs(residual) / (sigma * scale)
-    if bisquare:
-        inside = np.minimum(size / _BISQUARE, 1.0) ** 2
-        return float((1 - (1 - inside) ** 3).sum()) * _BISQUARE**2 / 6
-    return float(np.where(size <= _HUBER, size**2 / 2, _HUBER * (size - _HUBER / 2)).sum())
+    def covariance(self, fit: _Fit, depth_error: float, trend: Floats) -> Floats:
+        """Covariance of east, north, depth and time; infinite where nothing is told."""
+        traced, _, weight = self.residuals(fit)
+        angle = np.radians(traced[1])
+        jacobian = np.column_stack(
+            (-traced[3] * np.sin(angle), -traced[3] * np.cos(angle), np.ones(angle.size))
+        )
+        normal = (jacobian.T * (weight / fit.sigma**2)) @ jacobian
+        size = np.sqrt(np.diag(normal))
+        covariance = np.full((4, 4), math.inf)
+        if not (size > 0).all():
+            return covariance
+        values, vectors = np.linalg.eigh(normal / np.outer(size, size))
+        if values[0] < 1e-12:
+            return covariance
+        known = [0, 1, 3]
+        covariance = np.outer(trend, trend) * depth_error**2
+        covariance[np.ix_(known, known)] += (
+            self._variance(fit) * ((vectors / values) @ vectors.T) / np.outer(size, size)
+        )
+        return covariance
 
 
-def _weights(residual: Floats, sigma: Floats, scale: float, bisquare: bool) -> Floats:
-    size = np.abs(residual) / (sigma * scale)
-    if bisquare:
-        weight = (1 - np.minimum(size / _BISQUARE, 1.0) ** 2) ** 2
-    else:
-        weight = _HUBER / np.maximum(size, _HUBER)
-    weight[np.isinf(sigma)] = 0.0
-    return weight
+def _location(problem: _Problem, fit: _Fit, covariance: Floats, held: bool, order: Ints) -> Location:
+    """Put a result together, with the arrivals in the order they came in."""
+    traced, residual, weight = problem.residuals(fit)
+    used = weight > 0
+    a = problem.arrivals
+    _enough(int(used.sum()), a.latitude[used], a.longitude[used])
+    weight = weight / fit.sigma**2
+    places = np.unique(traced[:2, used], axis=1)
+    gap, second = azimuth_gaps(places[1])
+    back = np.argsort(order)
+    return Location(
+        latitude=fit.latitude,
+        longitude=(fit.longitude + 540.0) % 360.0 - 180.0,
+        depth_km=fit.depth_km,
+        time=fit.time,
+        covariance=covariance,
+        depth_fixed=held,
+        residual=residual[back],
+        weight=(weight / weight.max())[back],
+        distance_km=traced[0][back],
+        azimuth=traced[1][back],
+        takeoff=traced[5][back],
+        rms=math.sqrt(float((weight * residual**2).sum() / weight.sum())),
+        gap=gap,
+        secondary_gap=second,
+    )
 
 
-def _step(normal: Floats, slope: Floats, damping: float, free: bool, lowest: float, highest: float) -> Floats:
-    """Solve for a damped step; the depth stays between its bounds."""
-    damped = normal + damping * np.diag(np.diag(normal)) + 1e-12 * np.trace(normal) * np.eye(4)
-    if free:
-        step = np.linalg.solve(damped, slope)
-        if lowest <= step[2] <= highest:
-            return step
-        at = min(max(step[2], lowest), highest)
-    else:
-        at = 0.0
-    rest = [0, 1, 3]
-    step = np.zeros(4)
-    step[2] = at
-    step[rest] = np.linalg.solve(damped[np.ix_(rest, rest)], slope[rest] - damped[rest, 2] * at)
-    return step
+def _seed(place: Start, sigma: Floats) -> _Fit:
+    return _Fit(place.latitude, place.longitude, place.depth_km, place.time, math.inf, sigma, 1.0)
+
+
+def _lowest(loss: Floats) -> list[int]:
+    """Return the lowest minimum of a row, and the next lowest if there is one."""
+    walled = np.concatenate(([math.inf], loss, [math.inf]))
+    minima = np.flatnonzero((loss <= walled[:-2]) & (loss <= walled[2:]))
+    return [int(k) for k in minima[np.argsort(loss[minima], kind="stable")][:2]]
+
+
+def _trend(upper: _Fit, lower: _Fit) -> Floats:
+    """Return what a kilometre of depth does to east, north, depth and time."""
+    deeper = lower.depth_km - upper.depth_km
+    if deeper <= 0:
+        return np.array([0.0, 0.0, 1.0, 0.0])
+    east_degrees, north_degrees = degrees_per_km(upper.latitude)
+    change = np.array(
+        [
+            (lower.longitude - upper.longitude) / east_degrees,
+            (lower.latitude - upper.latitude) / north_degrees,
+            deeper,
+            lower.time - upper.time,
+        ]
+    )
+    return change / deeper

@@ -1,6 +1,6 @@
 """A coarse, robust search for where to start a location from.
 
-A grid of epicentres at a few depths is gone through; at each node the origin
+A grid of epicentres is gone through at a few depths; at each node the origin
 time is the median of arrival minus travel time, and the misfit is the sum of
 normalised residuals, each counted up to a limit, so that wrong picks cost a
 fixed amount and pull nowhere.  The grid grows while its best node lies on the
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from numba import njit
 from workbench.maths.geodesy import from_plane, to_plane
 from workbench.maths.layered import Layers
 
-__all__ = ["Start", "starts"]
+__all__ = ["Start", "depths", "starts"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -28,19 +29,38 @@ _MOST = 40
 """Picks that the search looks at: the earliest, which are the closest and tell the most."""
 
 _NODES = 17
+"""Nodes on a side of the coarse grid."""
+
 _LIMIT = 4.0
 """Normalised residual at which a pick counts as wrong."""
+
+_COLUMNS = 400
+"""Distances in the table of travel times."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where to start from: degrees, km below sea level, and the misfit there."""
+    """Where to start from: degrees, km below sea level, seconds; and the misfit there."""
 
     latitude: float
     longitude: float
     depth_km: float
     time: float
     misfit: float
+
+
+def depths(bottom_km: float) -> tuple[float, ...]:
+    """Return the depths to start from: 0, 4, 8 km, then ever further apart.
+
+    Examples
+    --------
+    >>> depths(20.0)
+    (0.0, 4.0, 8.0, 12.0, 16.8, 20.0)
+    """
+    found = [0.0, 4.0]
+    while found[-1] < bottom_km:
+        found.append(found[-1] + max(4.0, 0.4 * found[-1]))
+    return tuple(min(depth, bottom_km) for depth in found)
 
 
 @njit(cache=True, error_model="numpy")
@@ -57,7 +77,7 @@ def _scan(
     time: Floats,
     sigma: Floats,
 ) -> Floats:
-    """Best node (misfit, x, y, origin time) at each depth, on square grids around (xs, ys)."""
+    """Best node (misfit, x, y, origin time) at each depth, on a square around (xs, ys)."""
     n, n_depth = x.size, table.shape[1]
     best = np.full((n_depth, 4), np.inf)
     origin, ordered = np.empty(n), np.empty(n)
@@ -92,12 +112,9 @@ def starts(
     time: Floats,
     sigma: Floats,
     layers: tuple[Layers, Layers],
-    depths_km: Floats,
+    depths_km: tuple[float, ...],
 ) -> list[Start]:
-    """Return up to three places to start from, the best first.
-
-    The second and third lie at other depths, because travel times often have
-    a minimum of misfit above and another below an interface.
+    """Return the best epicentre at each depth.
 
     Parameters
     ----------
@@ -108,78 +125,55 @@ def starts(
         Arrival times and their standard errors, s.
     layers : tuple of Layers
         For P and for S.
-    depths_km : ndarray, shape (n_depths,)
+    depths_km : tuple of float
         Depths to try.
     """
     keep = np.argsort(time, kind="stable")[:_MOST]
     lat0, lon0 = float(np.mean(latitude[keep])), _mean_longitude(longitude[keep])
     x, y = to_plane(latitude[keep], longitude[keep], lat0, lon0)
     row = is_s[keep].astype(np.int64)
+    # The table is for receivers at sea level; what lies above it is taken as a vertical path.
+    surface = np.array([phase.velocity[0] for phase in layers])[row]
+    picks = (x, y, row, time[keep] - elevation_km[keep] / surface)
+    speed = np.where(row == 1, 3.5, 6.0)
+
+    def scan(xs: Floats, ys: Floats, half: float, count: int) -> Floats:
+        # Half the diagonal of a cell is as far as the truth can be from the best node.
+        blur = np.hypot(sigma[keep], half / (count - 1) * math.sqrt(2) / speed)
+        reach = _reach(float(np.hypot(x, y).max()) + float(np.hypot(xs, ys).max()) + half * math.sqrt(2))
+        table = _table(layers[0], layers[int(row.any())], depths_km, reach)
+        return _scan(xs, ys, half, count, table, reach / (_COLUMNS - 1), *picks, blur)
+
     half = max(30.0, float(np.hypot(x, y).max()))
-    receiver = -float(np.mean(elevation_km[keep]))
-    xs, ys = np.zeros(depths_km.size), np.zeros(depths_km.size)
-    found = np.empty((depths_km.size, 4))
-    for _ in range(4):
-        grid = _Grid(
-            layers, depths_km, receiver, 2 * half * math.sqrt(2) + 1, x, y, row, time[keep], sigma[keep]
-        )
-        found = grid.scan(xs, ys, half, _NODES)
+    centre = np.zeros(len(depths_km))
+    found = scan(centre, centre, half, _NODES)
+    for _ in range(3):
         edge = np.abs(found[int(np.argmin(found[:, 0])), 1:3]).max()
         if edge < half * (1 - 1 / _NODES):
             break
         half *= 2
+        found = scan(centre, centre, half, _NODES)
     spacing = 2 * half / (_NODES - 1)
-    while spacing > 2.0:
-        found = grid.scan(found[:, 1].copy(), found[:, 2].copy(), 1.25 * spacing, 9)
-        spacing *= 1.25 / 4
-    order = _spread(found[:, 0])
-    lat, lon = from_plane(found[order, 1], found[order, 2], lat0, lon0)
+    while spacing > 1.0:
+        found = scan(found[:, 1].copy(), found[:, 2].copy(), 1.25 * spacing, 9)
+        spacing *= 2.5 / 8
+    lat, lon = from_plane(found[:, 1], found[:, 2], lat0, lon0)
     return [
-        Start(float(lat[i]), float(lon[i]), float(depths_km[k]), float(found[k, 3]), float(found[k, 0]))
-        for i, k in enumerate(order)
+        Start(*(float(value) for value in values))
+        for values in zip(lat, lon, depths_km, found[:, 3], found[:, 0], strict=True)
     ]
 
 
-class _Grid:
-    """Travel times at the depths to try, and the picks to compare them with."""
-
-    def __init__(
-        self,
-        layers: tuple[Layers, Layers],
-        depths_km: Floats,
-        receiver_km: float,
-        reach_km: float,
-        x: Floats,
-        y: Floats,
-        row: npt.NDArray[np.int64],
-        time: Floats,
-        sigma: Floats,
-    ) -> None:
-        self.step = reach_km / 300
-        distance = np.arange(301) * self.step
-        used = [layers[0], layers[1] if row.any() else layers[0]]
-        self.table = np.stack(
-            [phase.arrivals(depths_km[:, None], receiver_km, distance)[0] for phase in used]
-        )
-        self.picks = (x, y, row, time)
-        self.sigma = sigma
-        self.speed = np.where(row == 1, 3.5, 6.0)
-
-    def scan(self, xs: Floats, ys: Floats, half: float, count: int) -> Floats:
-        # Half the diagonal of a cell is as far as the truth can be from the best node.
-        cell = half / (count - 1) * math.sqrt(2) / self.speed
-        return _scan(xs, ys, half, count, self.table, self.step, *self.picks, np.hypot(self.sigma, cell))
+def _reach(distance_km: float) -> float:
+    """Round a distance up to one of a few, so that few tables are made."""
+    return 100.0 * 1.5 ** max(0, math.ceil(math.log(distance_km / 100.0, 1.5)))
 
 
-def _spread(misfit: Floats) -> list[int]:
-    """Return the best depth, then the best well above and the best well below it."""
-    best = int(np.argmin(misfit))
-    order = [best]
-    if best >= 2:
-        order.append(int(np.argmin(misfit[: best - 1])))
-    if best + 2 < misfit.size:
-        order.append(best + 2 + int(np.argmin(misfit[best + 2 :])))
-    return order
+@lru_cache(maxsize=32)
+def _table(p: Layers, s: Layers, depths_km: tuple[float, ...], reach_km: float) -> Floats:
+    distance = np.linspace(0.0, reach_km, _COLUMNS)
+    depth = np.array(depths_km)[:, None]
+    return np.stack([phase.arrivals(depth, 0.0, distance)[0] for phase in (p, s)])
 
 
 def _mean_longitude(longitude: Floats) -> float:
