@@ -147,7 +147,8 @@ def _direct_all(lat: Floats, lon: Floats, distance: Floats, azimuth: Floats) -> 
 
 def _flat(*values: npt.ArrayLike) -> tuple[list[Floats], tuple[int, ...]]:
     arrays = np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in values))
-    return [np.ascontiguousarray(array).ravel() for array in arrays], arrays[0].shape
+    # Copies: views of one element made by broadcasting warn when they are passed on.
+    return [np.array(array).ravel() for array in arrays], arrays[0].shape
 
 
 def distance_azimuth(

@@ -331,7 +331,7 @@ class Layers:
         arrays = np.broadcast_arrays(
             *(np.asarray(v, dtype=np.float64) for v in (source_depth_km, receiver_depth_km, distance_km))
         )
-        flat = [np.ascontiguousarray(array).ravel() for array in arrays]
+        flat = [np.array(array).ravel() for array in arrays]
         found = _first_arrivals(self.top_km, self.velocity, self.legs, self.radius_km, *flat)
         time, dt_dx, dt_dz, takeoff = found.reshape((4, *arrays[0].shape))
         return time, dt_dx, dt_dz, takeoff
