@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Protocol
 
-from workbench.errors import ResourceExceeded, UnreadableFile
+from workbench.errors import ResourceExceeded, UnreadableFile, WorkbenchError
 from workbench.wire.dataset import is_zarr
 
 __all__ = ["LIMIT", "unpack"]
@@ -84,6 +84,8 @@ def unpack(data: bytes, name: str, limit: int = LIMIT, depth: int = _DEPTH) -> I
                     name, f"unpacks to more than {limit} bytes or {_MEMBERS} files", "Unpack it first."
                 )
             yield from unpack(content, inner, max(left, len(content)), depth - 1)
+    except WorkbenchError:
+        raise
     except _BROKEN as error:
         said = " ".join(str(error).split())[:120]
         raise UnreadableFile(name, f"does not unpack ({said})", "Get the file again.") from error

@@ -13,6 +13,7 @@ import io
 import struct
 import tempfile
 import zlib
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
@@ -82,18 +83,24 @@ def detect(group: Group, data: bytes, skip: frozenset[str] = frozenset()) -> str
     """Return the name of the ObsPy format that the bytes have, or None."""
     from obspy.core.util.base import ENTRY_POINTS
 
-    for name in ENTRY_POINTS[group]:
-        if name in REFUSED or name in skip:
-            continue
-        try:
-            with quiet("", tell=False), Foreign("", name):
-                known = bool(_function(group, name, "isFormat")(io.BytesIO(data)))
-        except UnreadableFile:
-            # Some formats fail over what they do not know.
-            known = False
-        if known:
-            return str(name)
-    return None
+    names = [name for name in ENTRY_POINTS[group] if name not in REFUSED and name not in skip]
+    found = next((name for name in names if _claims(group, name, io.BytesIO(data))), None)
+    if found is None:
+        # A few formats look at files only.  The file is alone in its folder.
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "data"
+            path.write_bytes(data)
+            found = next((name for name in names if _claims(group, name, str(path))), None)
+    return found
+
+
+def _claims(group: Group, form: str, where: Any) -> bool:
+    try:
+        with quiet("", tell=False), Foreign("", form):
+            return bool(_function(group, form, "isFormat")(where))
+    except UnreadableFile:
+        # Some formats fail over what they do not know.
+        return False
 
 
 def read(group: Group, data: bytes, form: str, name: str) -> Any:
@@ -112,10 +119,10 @@ def read(group: Group, data: bytes, form: str, name: str) -> Any:
             return reader(io.BytesIO(data))
         except TypeError:
             # A few readers know files only.
-            with tempfile.NamedTemporaryFile() as file:
-                file.write(data)
-                file.flush()
-                return reader(file.name)
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "data"
+                path.write_bytes(data)
+                return reader(str(path))
 
 
 def _function(group: Group, form: str, which: str) -> Any:

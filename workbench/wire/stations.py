@@ -13,6 +13,7 @@ from typing import Any
 from obspy import Inventory, UTCDateTime
 from obspy.core.inventory import Channel, Network, Station
 
+from workbench.archive import records
 from workbench.errors import UnreadableFile
 from workbench.notices import notice
 from workbench.nouns import Stations
@@ -47,7 +48,10 @@ def sniff(sample: Sample) -> str | None:
     first = sample.lines[0].lower().replace(" ", "") if sample.lines else ""
     if first.startswith(("#network|", "network|")):
         return "STATIONTXT"
-    return "SEED" if sample.data[:8] == b"000001V " else None
+    # A full SEED volume has waveforms too, and counts as those.
+    if sample.data[:8] == b"000001V " and not len(records.scan(sample.data).records):
+        return "SEED"
+    return None
 
 
 def guess(sample: Sample) -> str | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 from obspy import Stream, Trace, UTCDateTime
 
+from workbench.archive import records, samples
+from workbench.archive.runs import from_records, to_stream
 from workbench.errors import BadInput, UnreadableFile
 from workbench.notices import notice
 from workbench.nouns import Waveforms
-from workbench.wire import miniseed, plugins
-from workbench.wire.quiet import quiet
+from workbench.wire import plugins
 from workbench.wire.sample import Sample
 from workbench.wire.times import iso
 
@@ -32,13 +34,20 @@ MEDIA = {
 }
 """Media types that waveforms can be written as; the first is the canonical one."""
 
+_FIRST = re.compile(rb"[0-9 \x00]{6}[DRQM][ \x00]")
+_LOOK = 1 << 20
+"""Bytes of a file that are searched for a first record."""
+
+_TOLD = 20
+"""Notices about one file; a file of noise would have thousands."""
+
 _STEIM2 = 2**29 - 1
 """Largest difference of two samples that Steim-2 holds."""
 
 
 def sniff(sample: Sample) -> str | None:
     """Return ``MSEED`` or ``JSON`` if the bytes are surely that."""
-    if miniseed.is_miniseed(sample.data):
+    if _FIRST.match(sample.data) or len(records.scan(sample.data[:_LOOK]).records):
         return "MSEED"
     if sample.text and sample.text.lstrip().startswith("{") and '"noun":"Waveforms"' in sample.text[:200]:
         return "JSON"
@@ -130,7 +139,7 @@ def fingerprint(waveforms: Waveforms) -> str:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Piece:
-    """Samples of one channel in a row: int32, float32, float64 or text."""
+    """Samples of one channel in a row: int32, float32 or float64."""
 
     id: str
     start: int
@@ -160,6 +169,9 @@ def pieces(waveforms: Waveforms) -> list[Piece]:
 
 
 def _split(trace: Trace) -> Iterator[Piece]:
+    if trace.data.dtype.kind == "S":
+        # A log channel: no samples, and nothing computed has them.
+        return
     values = np.ma.getdata(trace.data)
     data = _plain(values, trace.id)
     rate = float(trace.stats.sampling_rate)
@@ -191,8 +203,6 @@ def _plain(data: npt.NDArray[Any], channel: str) -> npt.NDArray[Any]:
         return data.astype(kind.newbyteorder("="), copy=False)
     if kind == np.float16:
         return data.astype(np.float32)
-    if kind == np.dtype("S1"):
-        return data
     raise BadInput(
         channel, f"has samples of type {kind}, which miniSEED cannot hold", "Use int32 or float64."
     )
@@ -221,61 +231,39 @@ def _encoding(piece: Piece) -> str:
         steps = np.diff(piece.data.astype(np.int64))
         # The first difference of a record is against the sample before it.
         return "INT32" if steps.size and np.abs(steps).max() > _STEIM2 else "STEIM2"
-    return {"f4": "FLOAT32", "f8": "FLOAT64"}.get(piece.data.dtype.str[1:], "ASCII")
+    return {"f4": "FLOAT32", "f8": "FLOAT64"}[piece.data.dtype.str[1:]]
 
 
 def _read_miniseed(data: bytes, name: str) -> Waveforms:
-    if data[6:7] == b"V":
-        return plugins.read("waveform", data, "MSEED", name)
-    extents = list(miniseed.scan(data))
-    whole = extents if all(extent.record for extent in extents) else None
-    stream = _decode(data) if whole else None
-    if stream is not None:
-        return stream
-    sound: list[miniseed.Extent] = []
-    broken: list[miniseed.Extent] = []
-    for extent in extents:
-        checked: Iterable[miniseed.Extent] = [extent]
-        if extent.record:
-            checked = miniseed.good_records(data, extent, lambda piece: _decode(piece) is not None)
-        for part in checked:
-            (sound if part.record else broken).append(part)
-    if not sound:
+    found = records.scan(data)
+    decoded = samples.decode(data, found.records)
+    runs = from_records(found, decoded)
+    text = [place for place, problem in decoded.bad.items() if problem == "it holds text"]
+    broken = [(fault.offset, fault.length, fault.problem) for fault in found.faults]
+    for place in sorted(set(decoded.bad) - set(text)):
+        record = found.records[place]
+        broken.append((int(record["offset"]), int(record["length"]), decoded.bad[place]))
+    if not runs and broken:
         raise UnreadableFile(
             name,
-            f"holds no good miniSEED record ({broken[0].why} at byte {broken[0].offset})",
+            f"holds no good miniSEED record (at byte {broken[0][0]}: {broken[0][2]})",
             "Get the file again.",
         )
-    for part in broken:
+    for offset, length, problem in sorted(broken)[:_TOLD]:
         notice(
             name,
-            f"bytes {part.offset} to {part.offset + part.length - 1} of {len(data)} are {part.why}"
-            if not part.why.startswith("samples")
-            else f"the record at byte {part.offset}: {part.why}",
-            "The good records around are used; get the file again.",
+            f"bytes {offset} to {offset + length - 1} are no good: {problem}",
+            "The records around are used; get the file again.",
         )
-    joined = b"".join(data[part.offset : part.offset + part.length] for part in sound)
-    stream = _decode(joined)
-    if stream is None:
-        stream = Stream()
-        for part in sound:
-            stream += _decode(data[part.offset : part.offset + part.length]) or Stream()
-    return stream
-
-
-def _decode(data: bytes) -> Waveforms | None:
-    """Decode records with ObsPy; None if any of them is broken."""
-    from obspy import read as obspy_read
-    from obspy.io.mseed import ObsPyMSEEDError
-
-    try:
-        with quiet("", tell=False) as said:
-            stream = obspy_read(io.BytesIO(data), format="MSEED")
-    except (ObsPyMSEEDError, ValueError, TypeError, OverflowError, UnicodeError):
-        return None
-    if any("readMSEEDBuffer" in text or "decode" in text for text in said):
-        return None
-    return Stream([trace for trace in stream if trace.stats.npts])
+    if len(broken) > _TOLD:
+        notice(
+            name,
+            f"{len(broken) - _TOLD} more stretches of bytes are no good",
+            "The records around are used; get the file again.",
+        )
+    for channel in sorted({found.ids[int(found.records[place]["channel"])] for place in text}):
+        notice(channel, f"holds text and no samples ({name})", loss=False)
+    return to_stream(runs)
 
 
 def _json(waveforms: Waveforms) -> bytes:
@@ -283,8 +271,6 @@ def _json(waveforms: Waveforms) -> bytes:
     for piece in pieces(waveforms):
         if piece.data.dtype.kind == "f" and not np.isfinite(piece.data).all():
             raise BadInput(piece.id, "has samples that JSON cannot hold (NaN or infinite)", "Use miniSEED.")
-        if piece.data.dtype.kind == "S":
-            raise BadInput(piece.id, "is a text channel", "Use miniSEED.")
         traces.append(
             {
                 "id": piece.id,

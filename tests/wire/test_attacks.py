@@ -1,0 +1,194 @@
+"""Bytes that mean harm: nothing is run, followed, opened or blown up."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import pickle
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from obspy import Stream, Trace
+
+from workbench import wire
+from workbench.errors import ResourceExceeded, UnreadableFile, WorkbenchError
+from workbench.wire import plugins
+from workbench.wire.archives import unpack
+
+
+class Bomb:
+    def __reduce__(self):
+        return (pytest.fail, ("the pickle was loaded",))
+
+
+class BombStream(Stream):
+    def __reduce__(self):
+        return (pytest.fail, ("the pickle was loaded: obspy.core.stream",))
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 5])
+@pytest.mark.parametrize("victim", [Bomb(), BombStream([Trace(np.arange(5))])])
+def test_pickles_are_never_loaded(protocol, victim):
+    data = pickle.dumps(victim, protocol)
+    for content in (data, gzip.compress(data), b"obspy.core.stream" + data):
+        with pytest.raises(UnreadableFile):
+            wire.read_all(content)
+
+
+def test_honest_pickle_of_a_stream_is_refused_too():
+    out = io.BytesIO()
+    Stream([Trace(np.arange(5))]).write(out, format="PICKLE")
+    with pytest.raises(UnreadableFile):
+        wire.read_all(out.getvalue())
+    with pytest.raises(UnreadableFile, match="not read"):
+        plugins.read("waveform", out.getvalue(), "PICKLE", "a.pickle")
+
+
+def test_text_that_is_a_url_or_a_pattern_is_not_followed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret.mseed").write_bytes(b"not for you")
+    for text in (b"https://examples.obspy.org/test.mseed", b"*.mseed", b"/etc/passwd", b"secret.mseed"):
+        with pytest.raises(UnreadableFile):
+            wire.read_all(text)
+
+
+def test_list_of_file_names_is_not_opened(tmp_path):
+    line = (
+        f"ABC    HHZ       1200000000.00000        1       1 2008001 1200000010.00000     1000"
+        f"  100.0000000         1.00000       -1.00000 -      o s4 - {tmp_path!s:<64} secret.w"
+        "                                  0       -1 12-OCT-95 00:00:00\n"
+    )
+    with pytest.raises(UnreadableFile):
+        wire.read_all(line.encode())
+
+
+ENTITY = b'<!ENTITY a "aaaaaaaaaa">'
+XML = {
+    "bomb": b'<?xml version="1.0"?><!DOCTYPE q [' + ENTITY + b"]><q:quakeml>&a;</q:quakeml>",
+    "file": b'<!DOCTYPE q [<!ENTITY x SYSTEM "file:///etc/passwd">]><FDSNStationXML>&x;</FDSNStationXML>',
+    "late": b"<FDSNStationXML>" + b" " * 100_000 + b"<!DOCTYPE q [" + ENTITY + b"]></FDSNStationXML>",
+    "bom": b'\xef\xbb\xbf\n<!DOCTYPE q [<!ENTITY x SYSTEM "http://127.0.0.1/">]><q:quakeml>&x;</q:quakeml>',
+    "utf-7": b'<?xml version="1.0" encoding="UTF-7"?>+ADwAIQ-DOCTYPE q+AD4-<quakeml/>',
+    "utf-16": '<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE q><quakeml/>'.encode("utf-16"),
+    "ebcdic": '<?xml version="1.0" encoding="IBM037"?><quakeml/>'.encode("cp037"),
+}
+
+
+@pytest.mark.parametrize("name", XML)
+def test_xml_with_entities_or_a_hidden_encoding_is_refused(name):
+    with pytest.raises(UnreadableFile):
+        wire.read_all(XML[name], name)
+
+
+def test_deep_and_broken_xml_is_refused_by_name():
+    for content in (b"<quakeml>" + b"<a>" * 100_000, b"<FDSNStationXML", b'<FDSNStationXML xmlns="">x'):
+        with pytest.raises(UnreadableFile, match=r"deep\.xml"):
+            wire.read_all(content, "deep.xml")
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+def tarred(members: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        gzip.compress(bytes(10_000_000)),
+        bz2.compress(bytes(10_000_000)),
+        zipped({"a": bytes(600_000), "b": bytes(600_000)}),
+        tarred({"a": bytes(600_000), "b": bytes(600_000)}),
+        gzip.compress(gzip.compress(bytes(10_000_000))),
+    ],
+    ids=["gzip", "bzip2", "zip", "tar", "gzip twice"],
+)
+def test_what_unpacks_to_too_much_is_stopped(data):
+    with pytest.raises(ResourceExceeded, match="than [0-9]+ bytes"):
+        list(unpack(data, "bomb", 1_000_000))
+
+
+def test_archives_in_archives_end():
+    data = b"core"
+    for _ in range(6):
+        data = gzip.compress(data)
+    with pytest.raises(UnreadableFile, match="in an archive"):
+        list(unpack(data, "russian doll"))
+
+
+def test_names_and_links_in_archives_lead_nowhere():
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        link = tarfile.TarInfo("link")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+        archive.addfile(tarfile.TarInfo("../../out"), io.BytesIO())
+    assert list(unpack(out.getvalue(), "a.tar")) == [("a.tar/../../out", b"")]
+
+
+@pytest.mark.parametrize(
+    "data", [gzip.compress(b"abc")[:-6], b"PK\x03\x04broken", b"BZh9broken", b"\xfd7zXZ\x00x"]
+)
+def test_broken_archive_is_refused_by_name(data):
+    with pytest.raises(UnreadableFile, match="broken"):
+        wire.read_all(data, "broken")
+
+
+def test_file_over_the_limit_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "large.mseed"
+    with path.open("wb") as file:
+        file.truncate(10**12)
+    with pytest.raises(ResourceExceeded, match=r"large\.mseed"):
+        wire.read_all(path, limit=1000)
+
+
+@pytest.mark.filterwarnings("ignore::workbench.notices.WorkbenchWarning")
+@settings(max_examples=80, deadline=None)
+@given(st.binary(max_size=3000) | st.text(max_size=500).map(str.encode))
+def test_noise_gives_an_error_of_ours(data):
+    try:
+        wire.read_all(data, "noise")
+    except WorkbenchError as error:
+        assert "noise" in error.subject
+
+
+HEADS = [
+    b"<?xml version='1.0'?><q:quakeml xmlns:q='http://quakeml.org/xmlns/quakeml/1.2'>",
+    b"network,station,latitude,longitude,elevation_m\n",
+    b"network,station,location,channel,phase,time,probability\n",
+    b"#Network | Station | Latitude | Longitude | Elevation | SiteName | StartTime | EndTime\n",
+    b"depth_km,vp_km_s,vs_km_s\n",
+    b"TIMESERIES XX_ABC__HHZ_R, 5 samples, 100 sps, 2020-01-01T00:00:00, SLIST, INTEGER, Counts\n",
+    b"WID2 2020/01/01 00:00:00.000 ABC   HHZ      CM6      5  100.000000   1.00e+00   1.000 XXXXXX\n",
+    b"\x89HDF\r\n\x1a\n",
+    b"CDF\x01",
+    b'{"noun":"Picks","rows":[',
+    b"000001V 010009402.3121970,001,00:00:00.0000~",
+]
+
+
+@pytest.mark.filterwarnings("ignore::workbench.notices.WorkbenchWarning")
+@settings(max_examples=120, deadline=None)
+@given(st.sampled_from(HEADS), st.binary(max_size=300) | st.text(max_size=200).map(str.encode))
+def test_known_beginning_with_noise_behind_gives_an_error_of_ours_or_data(head, tail):
+    try:
+        wire.read_all(head + tail, "noise")
+    except WorkbenchError as error:
+        assert str(error)
