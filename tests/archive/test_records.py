@@ -167,7 +167,9 @@ def test_a_file_in_blocks_gives_the_same_as_at_once(tmp_path: Path) -> None:
     path = tmp_path / "long.mseed"
     body = records(40_000) + b"\x01" * 700 + records(40_000, 4096, station="B")
     path.write_bytes(body * 12)
-    whole, blocks = scan(path.read_bytes()), scan_file(path, block=1_500_000)
+    whole = scan(path.read_bytes())
+    with path.open("rb") as file:
+        blocks = scan_file(file, block=1_500_000)
     assert whole.ids == blocks.ids
     np.testing.assert_array_equal(whole.records, blocks.records)
     assert whole.faults == blocks.faults

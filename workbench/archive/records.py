@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -110,30 +110,29 @@ def scan(buffer: bytes | npt.NDArray[np.uint8], *, offset: int = 0) -> Scan:
     )
 
 
-def scan_file(path: Path, *, block: int = 64 * 2**20) -> Scan:
-    """Read all headers of a file, a block of it at a time.
+def scan_file(file: BinaryIO, *, block: int = 64 * 2**20) -> Scan:
+    """Read all headers of an open file, a block of it at a time.
 
     The file is read, not mapped: a program that shortens a mapped file kills
     whoever looks at it.
     """
     parts: list[Scan] = []
-    with path.open("rb") as file:
-        at, rest = 0, b""
-        while True:
-            fresh = file.read(block)
-            buffer = rest + fresh
-            found = scan(buffer, offset=at)
-            if len(fresh) < block:
-                parts.append(found)
-                return concat(parts)
-            # A record may be cut at the end of the block: leave that to the next round.
-            limit = at + len(buffer) - headers.LONGEST
-            last = found.records["offset"] + found.records["length"]
-            kept = found.records[last <= limit]
-            done = max(int(last[last <= limit].max(initial=at)), at)
-            faults = [fault for fault in found.faults if fault.offset + fault.length <= done]
-            parts.append(Scan(found.ids, kept, faults))
-            rest, at = buffer[done - at :], done
+    at, rest = 0, b""
+    while True:
+        fresh = file.read(block)
+        buffer = rest + fresh
+        found = scan(buffer, offset=at)
+        if len(fresh) < block:
+            parts.append(found)
+            return concat(parts)
+        # A record may be cut at the end of the block: leave that to the next round.
+        limit = at + len(buffer) - headers.LONGEST
+        last = found.records["offset"] + found.records["length"]
+        kept = found.records[last <= limit]
+        done = max(int(last[last <= limit].max(initial=at)), at)
+        faults = [fault for fault in found.faults if fault.offset + fault.length <= done]
+        parts.append(Scan(found.ids, kept, faults))
+        rest, at = buffer[done - at :], done
 
 
 def concat(parts: list[Scan]) -> Scan:

@@ -1,0 +1,279 @@
+"""The index of an archive: what lies where in its files, in SQLite.
+
+One row a file, with its size, time of change and inode, and one row a stretch
+of records of one channel that follow each other, with its place in the file.
+A file that has changed is read again when it is next asked for, its headers
+only.  The index holds nothing that the files do not: it may be deleted at any
+time.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import astuple
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from workbench.archive.files import lock, make_folder, trouble
+from workbench.archive.layout import DayFile
+from workbench.archive.records import Fault, Scan, scan_file
+from workbench.archive.stretches import Stretch, stretches
+from workbench.errors import Unavailable
+from workbench.notices import notice, progress
+
+__all__ = ["Index"]
+
+_T = TypeVar("_T")
+
+_VERSION = 1
+_SCHEMA = f"""
+CREATE TABLE file (
+    id INTEGER PRIMARY KEY,
+    path TEXT NOT NULL UNIQUE,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    settled INTEGER NOT NULL
+);
+CREATE TABLE stretch (
+    file INTEGER NOT NULL REFERENCES file (id) ON DELETE CASCADE,
+    offset INTEGER NOT NULL,
+    length INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    "end" INTEGER NOT NULL,
+    rate REAL NOT NULL,
+    n INTEGER NOT NULL,
+    record_length INTEGER NOT NULL,
+    encoding INTEGER NOT NULL,
+    leap INTEGER NOT NULL,
+    fingerprint TEXT,
+    PRIMARY KEY (file, offset)
+) WITHOUT ROWID;
+CREATE TABLE fault (
+    file INTEGER NOT NULL REFERENCES file (id) ON DELETE CASCADE,
+    offset INTEGER NOT NULL,
+    length INTEGER NOT NULL,
+    problem TEXT NOT NULL
+);
+CREATE INDEX fault_file ON fault (file);
+CREATE INDEX stretch_id ON stretch (id, start);
+PRAGMA user_version = {_VERSION};
+"""
+
+_OLD = ("DROP TABLE IF EXISTS fault", "DROP TABLE IF EXISTS stretch", "DROP TABLE IF EXISTS file")
+_STRETCHES = """
+SELECT offset, length, id, start, "end", rate, n, record_length, encoding, leap, fingerprint
+FROM stretch WHERE file = ? AND start <= ? AND "end" >= ? ORDER BY offset
+"""
+_FAULTS = "SELECT offset, length, problem FROM fault WHERE file = ? ORDER BY offset"
+_FINGERPRINT = """
+UPDATE stretch SET fingerprint = ?
+WHERE file = (SELECT id FROM file WHERE path = ?) AND offset = ? AND n = ? AND start = ?
+"""
+
+_SETTLED_S = 2.0
+"""A file that changed this shortly before it was read may change again within one tick of its clock."""
+_TOGETHER = 64
+
+
+class Index:
+    """The index of one archive.
+
+    Several processes and threads may use it at once.  Each call opens the
+    database anew, so that an index can be pickled and forked.
+
+    Parameters
+    ----------
+    root : Path
+        Of the archive.
+    path : Path
+        Of the database.
+    """
+
+    def __init__(self, root: Path, path: Path) -> None:
+        self.root = root
+        self.path = path
+
+    def refresh(self, files: Iterable[DayFile], *, complete: bool = False) -> None:
+        """Read the headers of those files that are new or have changed.
+
+        Parameters
+        ----------
+        files : iterable of DayFile
+        complete : bool
+            These are all there are: forget the others.
+        """
+        wanted = {file.path: file for file in files}
+        known = self._run(lambda base: _known(base, None if complete else list(wanted)))
+        gone = [(known[path][0],) for path in known if path not in wanted]
+        if gone:
+            self._run(lambda base: base.executemany("DELETE FROM file WHERE id = ?", gone))
+        changed = [
+            path
+            for path, file in wanted.items()
+            if path not in known or known[path][1:] != (file.size, file.mtime_ns, file.inode, 1)
+        ]
+        for first in range(0, len(changed), _TOGETHER):
+            fresh = [(path, self._read(path)) for path in changed[first : first + _TOGETHER]]
+            self._run(partial(_store, fresh=fresh))
+            if len(changed) > _TOGETHER:
+                progress((first + len(fresh)) / len(changed), "reading headers")
+
+    def stretches(
+        self, files: Sequence[DayFile], start: int | None = None, end: int | None = None
+    ) -> list[Stretch]:
+        """Return what lies in the files within a time span (ns), by file and place."""
+        bounds = 2**62 if end is None else end, -(2**62) if start is None else start
+        return self._run(
+            lambda base: [
+                Stretch(path, *row)
+                for number, path in _numbers(base, files)
+                for row in base.execute(_STRETCHES, (number, *bounds))
+            ]
+        )
+
+    def faults(self, files: Sequence[DayFile]) -> list[tuple[str, Fault]]:
+        """Return the bytes of the files that are no good records, by file and place."""
+        return self._run(
+            lambda base: [
+                (path, Fault(*row))
+                for number, path in _numbers(base, files)
+                for row in base.execute(_FAULTS, (number,))
+            ]
+        )
+
+    def unchanged(self, path: str, status: os.stat_result) -> bool:
+        """Tell whether an open file is the one whose records the index knows."""
+        known = self._run(lambda base: _known(base, [path])).get(path)
+        return known is not None and known[1:4] == (status.st_size, status.st_mtime_ns, status.st_ino)
+
+    def keep_fingerprints(self, found: Iterable[Stretch]) -> None:
+        """Keep the fingerprints of stretches."""
+        rows = [(one.fingerprint, one.path, one.offset, one.n, one.start) for one in found]
+        self._run(lambda base: base.executemany(_FINGERPRINT, rows))
+
+    def _read(self, path: str) -> tuple[os.stat_result, Scan, bool] | None:
+        """Return a file's status and headers, and whether it may be trusted to stay so."""
+        try:
+            with (self.root / path).open("rb") as file:
+                before = os.fstat(file.fileno())
+                found = scan_file(file)
+                after = os.fstat(file.fileno())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            notice(
+                str(self.root / path),
+                f"cannot be read: {error.strerror}",
+                "Check who may read it, and the disk.",
+            )
+            return None
+        same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+        return before, found, same and time.time() - before.st_mtime >= _SETTLED_S
+
+    def _run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Do something in one transaction; a damaged database is made anew."""
+        try:
+            try:
+                return self._once(work)
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError as error:
+                self._discard(error)
+                return self._once(work)
+        except sqlite3.OperationalError as error:
+            raise Unavailable(
+                str(self.path),
+                f"the index cannot be used ({error})",
+                "Check who may write there, or point WORKBENCH_STATE to a folder of your own.",
+            ) from error
+
+    def _once(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        with closing(self._connect()) as base, base:
+            return work(base)
+
+    def _connect(self) -> sqlite3.Connection:
+        make_folder(self.path.parent)
+        base = sqlite3.connect(self.path, timeout=60)
+        try:
+            base.execute("PRAGMA synchronous = NORMAL")
+            base.execute("PRAGMA foreign_keys = ON")
+            if not _current(base):
+                # SQLite does not wait its turn to change to WAL, so the first ones queue here.
+                with lock(self.path.with_suffix(".lock"), str(self.path)):
+                    base.execute("PRAGMA journal_mode = WAL")
+                    with base:
+                        base.execute("BEGIN IMMEDIATE")
+                        if not _current(base):
+                            for statement in (*_OLD, *_SCHEMA.split(";")):
+                                base.execute(statement)
+        except BaseException:
+            base.close()
+            raise
+        return base
+
+    def _discard(self, error: sqlite3.DatabaseError) -> None:
+        notice(
+            str(self.path),
+            f"the index was damaged ({error})",
+            "It is made anew from the files; nothing is lost.",
+            loss=False,
+        )
+        for ending in ("", "-wal", "-shm"):
+            try:
+                self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
+            except OSError as problem:
+                raise trouble(self.path, problem) from problem
+
+
+_Known = tuple[int, int, int, int, int]
+
+
+def _known(base: sqlite3.Connection, paths: list[str] | None) -> dict[str, _Known]:
+    """Return number, size, time, inode and whether settled, of the files asked for, or of all."""
+    select = "SELECT path, id, size, mtime_ns, inode, settled FROM file"
+    if paths is None:
+        return {row[0]: row[1:] for row in base.execute(select)}
+    found = {}
+    for first in range(0, len(paths), 500):
+        some = paths[first : first + 500]
+        marks = ",".join("?" * len(some))
+        found.update({row[0]: row[1:] for row in base.execute(f"{select} WHERE path IN ({marks})", some)})
+    return found
+
+
+def _numbers(base: sqlite3.Connection, files: Sequence[DayFile]) -> list[tuple[int, str]]:
+    known = _known(base, [file.path for file in files])
+    return [(known[file.path][0], file.path) for file in files if file.path in known]
+
+
+def _store(
+    base: sqlite3.Connection, fresh: list[tuple[str, tuple[os.stat_result, Scan, bool] | None]]
+) -> None:
+    base.executemany("DELETE FROM file WHERE path = ?", [(path,) for path, _ in fresh])
+    for path, found in fresh:
+        if found is None:
+            continue
+        status, scan, settled = found
+        number = base.execute(
+            "INSERT INTO file (path, size, mtime_ns, inode, settled) VALUES (?, ?, ?, ?, ?)",
+            (path, status.st_size, status.st_mtime_ns, status.st_ino, int(settled)),
+        ).lastrowid
+        base.executemany(
+            f"INSERT INTO stretch VALUES ({number}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            [astuple(one)[1:] for one in stretches(path, scan)],
+        )
+        base.executemany(
+            "INSERT INTO fault VALUES (?, ?, ?, ?)",
+            [(number, fault.offset, fault.length, fault.problem) for fault in scan.faults],
+        )
+
+
+def _current(base: sqlite3.Connection) -> bool:
+    return bool(base.execute("PRAGMA user_version").fetchone() == (_VERSION,))

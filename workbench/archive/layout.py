@@ -1,0 +1,163 @@
+"""Where a day of a channel lies in an SDS archive.
+
+``YEAR/NET/STA/CHAN.TYPE/NET.STA.LOC.CHAN.TYPE.YEAR.DAY``, with the day of the
+year in three digits and the type ``D`` for waveforms, ``L`` for log messages.
+
+References
+----------
+SeisComP Data Structure (SDS), definition 1.0 (GFZ, 1999).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from obspy import UTCDateTime
+
+from workbench.archive.selection import Selection, literal, matches
+from workbench.errors import BadInput
+
+__all__ = ["DAY_NS", "DayFile", "check_id", "day_file", "day_files", "day_of", "parse", "place"]
+
+DAY_NS = 86_400_000_000_000
+"""A day, in nanoseconds."""
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,2}\.[A-Za-z0-9_-]{1,5}\.[A-Za-z0-9_-]{0,2}\.[A-Za-z0-9_-]{1,3}")
+_NAME = re.compile(r"(?P<id>[^.]+\.[^.]+\.[^.]*\.[^.]+)\.(?P<type>[A-Z])\.(?P<year>\d{4})\.(?P<day>\d{3})")
+
+
+@dataclass(frozen=True, slots=True)
+class DayFile:
+    """A file of an archive: its place below the root, its channel and its day."""
+
+    path: str
+    id: str
+    day: int
+    """Days since 1970."""
+    size: int = 0
+    mtime_ns: int = 0
+    inode: int = 0
+
+
+def check_id(seed_id: str) -> None:
+    """Refuse codes that miniSEED or the file system cannot hold.
+
+    Raises
+    ------
+    BadInput
+        With the remedy, as a code that is cut short would mix two channels.
+    """
+    if not _ID.fullmatch(seed_id):
+        raise BadInput(
+            seed_id or "a trace without codes",
+            "has codes that an archive cannot hold",
+            "Give a network (1-2), station (1-5), location (0-2) and channel (1-3) of letters and digits.",
+        )
+
+
+def day_of(time_ns: int) -> int:
+    """Return the UTC day, counted from 1970, of a time in nanoseconds."""
+    return time_ns // DAY_NS
+
+
+def place(seed_id: str, day: int, kind: str = "D") -> str:
+    """Return the path of a day of a channel, below the root.
+
+    Examples
+    --------
+    >>> place("TA.C26K..BHZ", 17755)
+    '2018/TA/C26K/BHZ.D/TA.C26K..BHZ.D.2018.224'
+    """
+    network, station, _, channel = seed_id.split(".")
+    date = UTCDateTime(ns=day * DAY_NS)
+    return (
+        f"{date.year:04d}/{network}/{station}/{channel}.{kind}/"
+        f"{seed_id}.{kind}.{date.year:04d}.{date.julday:03d}"
+    )
+
+
+def parse(path: str) -> tuple[str, int, str] | None:
+    """Return the SEED id, day and type that a path below the root means, or None.
+
+    Examples
+    --------
+    >>> parse("2018/TA/C26K/BHZ.D/TA.C26K..BHZ.D.2018.224")
+    ('TA.C26K..BHZ', 17755, 'D')
+    >>> parse("2018/TA/C26K/BHZ.D/TA.C26K..HHZ.D.2018.224") is None
+    True
+    """
+    name = _NAME.fullmatch(PurePosixPath(path).name)
+    if name is None or not 1 <= int(name["day"]) <= 366 or int(name["year"]) < 1900:
+        return None
+    day = UTCDateTime(int(name["year"]), 1, 1).ns // DAY_NS + int(name["day"]) - 1
+    found = name["id"], day, name["type"]
+    return found if place(*found) == path else None
+
+
+def day_files(root: Path, selection: Selection, *, margin: int = 1) -> Iterator[DayFile]:
+    """Go through the waveform files that are named as the selection asks, in order.
+
+    Parameters
+    ----------
+    root : Path
+    selection : Selection
+        A side of its time span that is open takes all days.
+    margin : int
+        Days before and after as well: other programs put a record into the
+        file of the day in which it starts.
+    """
+    first = -(10**6) if selection.starttime is None else day_of(selection.starttime.ns) - margin
+    last = 10**6 if selection.endtime is None else day_of(selection.endtime.ns) + margin
+    years = [
+        name
+        for name in _names(root, "*")
+        if len(name) == 4 and name.isdigit() and _year_in(int(name), first, last)
+    ]
+    for year in years:
+        for network in _names(root / year, selection.network):
+            for station in _names(root / year / network, selection.station):
+                below = root / year / network / station
+                for folder in _names(below, ",".join(f"{code}.D" for code in selection.channel.split(","))):
+                    yield from _in_folder(root, below / folder, selection, first, last)
+
+
+def day_file(root: Path, path: str) -> DayFile | None:
+    """Return a waveform file by its path below the root, or None if it is none or not there."""
+    found = parse(path)
+    if found is None or found[2] != "D":
+        return None
+    try:
+        stat = (root / path).stat()
+    except OSError:
+        return None  # gone in the meantime, or out of reach
+    return DayFile(path, found[0], found[1], stat.st_size, stat.st_mtime_ns, stat.st_ino)
+
+
+def _in_folder(root: Path, folder: Path, selection: Selection, first: int, last: int) -> Iterator[DayFile]:
+    prefix = folder.relative_to(root).as_posix()
+    for name in _names(folder, "*"):
+        found = parse(f"{prefix}/{name}")
+        if found is not None and first <= found[1] <= last and selection.matches(found[0]):
+            file = day_file(root, f"{prefix}/{name}")
+            if file is not None:
+                yield file
+
+
+def _names(folder: Path, pattern: str) -> list[str]:
+    fixed = literal(pattern)
+    if fixed is not None:
+        return sorted(name for name in set(fixed) if (folder / name).exists())
+    try:
+        return sorted(item.name for item in folder.iterdir() if matches(item.name, pattern))
+    except OSError:
+        return []
+
+
+def _year_in(year: int, first: int, last: int) -> bool:
+    if year < 1900:
+        return False
+    begin, end = (UTCDateTime(y, 1, 1).ns // DAY_NS for y in (year, year + 1))
+    return begin <= last and first < end

@@ -1,0 +1,169 @@
+"""The archive: day files of waveforms, StationXML and QuakeML under one root."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from obspy import Stream, Trace, UTCDateTime
+
+from workbench.archive.index import Index
+from workbench.archive.layout import DayFile, day_file, day_files
+from workbench.archive.reader import read_records, read_runs
+from workbench.archive.runs import to_stream
+from workbench.archive.selection import Selection
+from workbench.archive.traces import from_stream
+from workbench.archive.writer import Written, bundles, write
+from workbench.errors import WorkbenchError
+from workbench.notices import notice
+from workbench.settings import Settings
+
+__all__ = ["Archive"]
+
+
+class Archive:
+    """An SDS archive with an index.
+
+    Parameters
+    ----------
+    root : path
+        Where it is; it need not exist yet.
+    index : path, optional
+        Database of the index; by default under the root, or in the state
+        directory (``WORKBENCH_STATE``) if the root is read-only.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from obspy import read
+    >>> archive = Archive(tempfile.mkdtemp())
+    >>> archive.write(read()).samples
+    9000
+    >>> t = read()[0].stats.starttime
+    >>> print(archive.get_waveforms("BW", "RJOB", "", "EHZ", t + 1, t + 2))
+    1 Trace(s) in Stream:
+    BW.RJOB..EHZ | 2009-08-24T00:20:04.000000Z - 2009-08-24T00:20:05.000000Z | 100.0 Hz, 101 samples
+    """
+
+    def __init__(self, root: str | os.PathLike[str], *, index: str | os.PathLike[str] | None = None) -> None:
+        self.root = Path(root).expanduser().absolute()
+        self.index = Index(self.root, _index_path(self.root) if index is None else Path(index).absolute())
+
+    def __repr__(self) -> str:
+        return f"Archive({str(self.root)!r})"
+
+    @property
+    def locks(self) -> Path:
+        """Folder of the locks, one a station."""
+        return self.root / ".workbench" / "locks"
+
+    def files(self, selection: Selection) -> list[DayFile]:
+        """Return the day files that a selection may need."""
+        return list(day_files(self.root, selection))
+
+    def get_waveforms(
+        self,
+        network: str,
+        station: str,
+        location: str,
+        channel: str,
+        starttime: UTCDateTime,
+        endtime: UTCDateTime,
+    ) -> Stream:
+        """Return waveforms, with the signature of ObsPy's clients.
+
+        Parameters
+        ----------
+        network, station, location, channel : str
+            Codes; ``*``, ``?`` and comma lists are allowed.
+        starttime, endtime : UTCDateTime
+            Both belong to the span; no sample outside is returned.
+
+        Returns
+        -------
+        Stream
+            Empty if there is nothing.  A trace for each stretch without a
+            gap; overlaps are joined if their samples agree, and stay two
+            traces if not.
+        """
+        selection = Selection(
+            network, station, location, channel, UTCDateTime(starttime), UTCDateTime(endtime)
+        )
+        start, end = selection.span
+        return to_stream(read_runs(self.index, self.files(selection), start.ns, end.ns))
+
+    def get_records(
+        self,
+        network: str,
+        station: str,
+        location: str,
+        channel: str,
+        starttime: UTCDateTime,
+        endtime: UTCDateTime,
+    ) -> bytes:
+        """Return the whole miniSEED records that hold a span, as they lie in the archive."""
+        selection = Selection(
+            network, station, location, channel, UTCDateTime(starttime), UTCDateTime(endtime)
+        )
+        start, end = selection.span
+        return read_records(self.index, self.files(selection), start.ns, end.ns)
+
+    def write(
+        self,
+        data: Stream | Trace | bytes,
+        *,
+        encoding: str | None = None,
+        record_length: int | None = None,
+    ) -> Written:
+        """Add waveforms; nothing that is there is changed or lost.
+
+        Parameters
+        ----------
+        data : Stream, Trace or bytes
+            Traces, or miniSEED records, which are kept as they are.
+        encoding : str, optional
+            Of traces: STEIM1, STEIM2, INT16, INT32, FLOAT32 or FLOAT64; by
+            default what they were read with, or what suits their type.
+        record_length : int, optional
+            Of traces, in bytes; by default what they were read with, or 4096.
+
+        Returns
+        -------
+        Written
+            What is new, what was known, and what contradicts.
+
+        Raises
+        ------
+        BadInput
+            If nothing of it can be archived; what only a part of it suffers
+            from is a notice.
+        """
+        if isinstance(data, bytes):
+            found, problems = bundles(data)
+        else:
+            stream = Stream([data]) if isinstance(data, Trace) else data
+            runs, problems = from_stream(stream, encoding=encoding, record_length=record_length)
+            found, more = bundles(b"", runs)
+            problems += more
+        _name(problems, nothing=not found)
+        done = write(self.root, self.locks, found)
+        changed = (day_file(self.root, path) for path in done.files)
+        self.index.refresh(file for file in changed if file is not None)
+        return done
+
+
+def _name(problems: list[WorkbenchError], *, nothing: bool) -> None:
+    if problems and nothing:
+        raise problems[0]
+    for problem in problems:
+        notice(problem.subject, problem.problem, problem.remedy)
+
+
+def _index_path(root: Path) -> Path:
+    inside = root / ".workbench"
+    nearest = next(folder for folder in (inside, *inside.parents) if folder.exists())
+    if os.access(nearest, os.W_OK):
+        return inside / "index.sqlite"
+    digest = hashlib.sha256(str(root).encode()).hexdigest()[:16]
+    return Settings().state_dir / "indexes" / f"{digest}.sqlite"
