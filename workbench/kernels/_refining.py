@@ -51,7 +51,7 @@ class Refining:
         if not signal > noise > 0:
             return None
         if first_motion:
-            sample = first_break(x, sample, noise, round(0.25 * band.rate))
+            sample = first_break(x, sample, noise, round(0.1 * band.rate))
         return _Reading(band.time_of(sample), float(np.hypot(error, 0.5) / band.rate), signal / noise)
 
 
