@@ -20,7 +20,7 @@ c.JupyterHub.cookie_secret_file = str(d.hub / "cookie_secret")
 c.ConfigurableHTTPProxy.should_start = False
 c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{d.ports['proxy_api']}"
 c.JupyterHub.cleanup_servers = c.JupyterHub.cleanup_proxy = False
-c.JupyterHub.proxy_check_interval = 2
+c.JupyterHub.last_activity_interval = 2  # a proxy that was started again gets its routes back in this time
 c.JupyterHub.shutdown_on_logout = False
 c.JupyterHub.logging_config = logs.config({"JupyterHub": "INFO", "tornado": "WARNING"})
 

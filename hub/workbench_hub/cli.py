@@ -26,7 +26,7 @@ from workbench_hub.spawner import UNISOLATED
 
 __all__ = ["main"]
 
-_UP_SECONDS = 20.0
+_UP_SECONDS = 90.0
 _SERVERS_SECONDS = 20.0
 _FIRST_USERS = {"scientist": False, "operator": True}
 
@@ -67,7 +67,7 @@ def up(deployment: Deployment) -> None:
             running = supervision.pid(deployment) is not None
             if not running:
                 shown = _start(deployment)
-        demonstration = None if running else _demonstration(deployment)
+        demonstration = _demonstration(deployment)
         _wait(deployment, quiet=running)
         if demonstration is not None and demonstration.wait():
             raise Unavailable("The demonstration", "failed, as said above", "`make up` tries it again.")

@@ -73,21 +73,21 @@ def configure(deployment: Deployment) -> None:
 def pid(deployment: Deployment) -> int | None:
     """Return the supervisor's process id, or None if it does not run."""
     try:
-        return int(_server(deployment).getPID())
+        return int(_ask(deployment, "getPID"))
     except (OSError, Fault):
         return None
 
 
 def states(deployment: Deployment) -> dict[str, dict[str, Any]]:
     """Return what the supervisor says of each process, by name."""
-    return {entry["name"]: entry for entry in _server(deployment).getAllProcessInfo()}
+    return {entry["name"]: entry for entry in _ask(deployment, "getAllProcessInfo")}
 
 
 def stop(deployment: Deployment) -> None:
     """Stop the supervisor and all that it runs, then whatever still carries our mark."""
     running = pid(deployment)
     if running is not None:
-        _server(deployment).shutdown()
+        _ask(deployment, "shutdown")
         wait_for(lambda: not _alive(running), _STOP_SECONDS, "the supervisor's end")
     for name in (signal.SIGTERM, signal.SIGKILL):
         left = marked(deployment)
@@ -141,9 +141,12 @@ def _path(deployment: Deployment) -> Path:
     return deployment.run / "supervisord.conf"
 
 
-def _server(deployment: Deployment) -> Any:
+def _ask(deployment: Deployment, method: str) -> Any:
     transport = SupervisorTransport(None, None, f"unix://{deployment.socket}")
-    return ServerProxy("http://127.0.0.1", transport=transport).supervisor
+    try:
+        return getattr(ServerProxy("http://127.0.0.1", transport=transport).supervisor, method)()
+    finally:
+        transport.close()
 
 
 def _escape(text: str) -> str:
