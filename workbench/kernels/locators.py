@@ -70,8 +70,9 @@ def geiger(
         events, and S is read in the coda of P.
     model_error : float
         Standard error of a computed travel time as a fraction of it: crustal
-        velocities vary by a few per cent within a network.  It makes near
-        stations count more than far ones.
+        velocities vary by a few per cent within a network.  For stations farther
+        than the ten nearest, and than 50 km, it grows in proportion to distance,
+        as their errors are alike and would outvote the near ones.
     fix_depth : float, optional
         Hold the depth here.
     default_depth : float

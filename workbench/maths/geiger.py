@@ -12,8 +12,11 @@ Weights
 Each arrival counts with 1/sigma^2, where sigma joins the error of the pick and
 the error of the model, the latter a fraction of the travel time: a crustal
 model is off by some per cent, so a station at 200 km says little about a
-hypocentre that stations at 10 km see.  This is the distance weighting; there
-are no radii to set.
+hypocentre that stations at 10 km see.  Beyond the ten nearest stations (and
+beyond 50 km) the fraction itself grows in proportion to distance.  Errors of
+the model are alike for all stations that are far, a wrong velocity of the
+mantle above all, and a hundred of them with one error would outvote ten that
+are near.  Hypoinverse and HYPO71 take weight from far stations for the same reason.
 
 Residuals far larger than sigma are wrong picks, not noise.  After a first fit
 that bounds their pull (Huber) the rest is done with Tukey's bisquare, which
@@ -65,6 +68,9 @@ _PRIOR = 8.0
 
 _DEEPEST_KM = 700.0
 """No earthquake is known to have been deeper."""
+
+_SUFFICIENT, _LOCAL_KM = 10, 50.0
+"""Stations, the nearest, that suffice for a location; and what is near in any case."""
 
 _NEAR = 5
 """Stations, the nearest, whose height bounds the depth from above."""
@@ -305,7 +311,8 @@ class _Problem:
                 ends.append(self._between(seed, above, below))
             else:
                 ends.append(self._settle(seed, seed.depth_km))
-        return min(ends, key=lambda fit: fit.loss)
+        best = min(ends, key=lambda fit: fit.loss)
+        return self._settle(best, best.depth_km, settled=1e-5)
 
     def _places(self, start: tuple[float, float, float] | None, fix_depth: float | None) -> list[Start]:
         a = self.arrivals
@@ -333,7 +340,10 @@ class _Problem:
     def _sigma(self, latitude: float, longitude: float, depth: float) -> Floats:
         """Join the errors of picks and model; infinite where the layers do not reach."""
         traced = rays(self.picks, self.model, latitude, longitude, depth)
-        sigma = np.hypot(self.arrivals.sigma, self.model_error * traced[2])
+        away = np.hypot(traced[0], depth)
+        near = np.unique(away.round(6))[:_SUFFICIENT].max()
+        farther = np.maximum(away / max(near, _LOCAL_KM), 1.0)
+        sigma = np.hypot(self.arrivals.sigma, self.model_error * traced[2] * farther)
         if self.layers[0].radius_km:
             sigma[traced[0] > REACH_KM] = math.inf
             if int(np.isfinite(sigma).sum()) < 4:
@@ -355,7 +365,7 @@ class _Problem:
         spread = float(np.median(size / sigma[np.isfinite(sigma)]))
         return max(1.0, 1.4826 * spread * math.sqrt(size.size / max(size.size - 4, 1)))
 
-    def _settle(self, seed: _Fit, depth: float, first: bool = False) -> _Fit:
+    def _settle(self, seed: _Fit, depth: float, *, first: bool = False, settled: float = 3e-3) -> _Fit:
         latitude, longitude, time, loss = settle(
             self.picks,
             self.model,
@@ -365,7 +375,7 @@ class _Problem:
             seed.longitude,
             depth,
             seed.time,
-            1e-2 if first else 1e-4,
+            1e-2 if first else settled,
         )
         return replace(seed, latitude=latitude, longitude=longitude, depth_km=depth, time=time, loss=loss)
 

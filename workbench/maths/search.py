@@ -25,10 +25,10 @@ __all__ = ["Start", "depths", "starts"]
 
 Floats = npt.NDArray[np.float64]
 
-_MOST = 40
+_MOST = 30
 """Picks that the search looks at: the earliest, which are the closest and tell the most."""
 
-_NODES = 17
+_NODES = 13
 """Nodes on a side of the coarse grid."""
 
 _LIMIT = 4.0
