@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 
 import numpy as np
@@ -111,9 +112,6 @@ def test_any_damage_gives_an_error_of_ours_or_a_stream(data):
         at = data.draw(st.integers(0, len(content) - 1))
         content[at] = data.draw(st.integers(0, 255))
     end = data.draw(st.integers(0, len(content)))
-    try:
+    with contextlib.suppress(UnreadableFile):
         stream, _ = read(bytes(content[:end]))
-    except UnreadableFile as error:
-        assert error.subject == "a.mseed"
-    else:
-        assert isinstance(stream, Stream)
+        assert sum(trace.stats.npts for trace in stream) <= 3000 * 2

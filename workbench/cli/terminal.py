@@ -79,7 +79,7 @@ def show(outputs: Mapping[str, Any]) -> None:
     """Print the outputs: a table for a person, the canonical bytes for a pipe."""
     for name, value in outputs.items():
         if not sys.stdout.isatty():
-            click.get_binary_stream("stdout").write(wire.encode(value))
+            sys.stdout.buffer.write(wire.encode(value))
             continue
         if len(outputs) > 1:
             click.echo(f"{name}:")

@@ -81,7 +81,9 @@ class SiteMap:
         best: tuple[int, int, int] | None = None
         site: Site | None = None
         for order, station in enumerate(known):
-            candidates = [(0, station)]
+            # Without a channel to go by, a station that has channels is the better known one.
+            known_better = len(parts) < 4 and bool(station.channels)  # type: ignore[attr-defined]
+            candidates = [(int(known_better), station)]
             if len(parts) == 4:
                 candidates += [
                     (1 + (channel.location_code == parts[2]), channel)

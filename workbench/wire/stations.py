@@ -62,8 +62,8 @@ def guess(sample: Sample) -> str | None:
 def read(data: bytes, name: str, form: str) -> Stations:
     """Read stations.
 
-    A row of a CSV without coordinates, or with impossible ones, is left out
-    with a notice.
+    A row of a CSV without coordinates, or with impossible ones, is left out;
+    `merge` says so, unless another file has the station.
 
     Raises
     ------
@@ -92,6 +92,7 @@ def merge(parts: Sequence[tuple[str, Stations]]) -> Stations:
         for network in inventory:
             for station in network:
                 (full if station.channels else bare).append((name, network, station))
+    _report_placeless(parts, {f"{network.code}.{station.code}" for _, network, station in full + bare})
     _compare(full + bare)
     taken: dict[str, Network] = {}
     seen: set[tuple[Any, ...]] = set()
@@ -191,53 +192,47 @@ def _identity(network: Network, station: Station) -> tuple[Any, ...]:
 def _read_csv(data: bytes, name: str) -> Stations:
     header, rows = tables.rows_of_csv(data, name)
     networks: dict[str, Network] = {}
+    placeless: dict[str, str] = {}
     for number, row in enumerate(rows, 2):
         cells = dict(zip(header, row, strict=True))
-        code = f"{cells['network']}.{cells['station']}"
-        place = _coordinates(cells, code, name, number)
-        if place is None:
+        where = f"({name}, row {number})"
+        if not cells["station"]:
+            notice(name, f"row {number} has no station code", "Fill it in.", loss=False)
             continue
-        latitude, longitude, elevation = place
+        code = f"{cells['network']}.{cells['station']}"
+        latitude, longitude = _number(cells["latitude"]), _number(cells["longitude"])
+        problem = _problem(cells, latitude, longitude)
+        if problem or latitude is None or longitude is None:
+            placeless[code] = f"{problem} {where}"
+            continue
+        elevation = _elevation(cells.get("elevation_m", ""), code, where)
         network = networks.setdefault(cells["network"], Network(cells["network"]))
         network.stations.append(Station(cells["station"], latitude, longitude, elevation))
-    return Inventory(networks=list(networks.values()), source=_MODULE)
+    inventory = Inventory(networks=list(networks.values()), source=_MODULE)
+    # Whether another file knows these is seen when all are put together.
+    inventory.placeless = placeless
+    return inventory
 
 
-def _coordinates(
-    cells: dict[str, str], code: str, name: str, number: int
-) -> tuple[float, float, float] | None:
-    """Return latitude, longitude, elevation of a row; None, with a notice, where they are no good."""
-    said = f"({name}, row {number})"
-    latitude, longitude = _number(cells["latitude"]), _number(cells["longitude"])
-    elevation = _number(cells.get("elevation_m", ""))
-    if not cells["station"]:
-        notice(name, f"row {number} has no station code", "Fill it in.", loss=False)
-        return None
+def _problem(cells: dict[str, str], latitude: float | None, longitude: float | None) -> str:
+    """Say what is wrong with the coordinates of a row, if anything is."""
+    if not cells["latitude"] or not cells["longitude"]:
+        return "has no coordinates"
     if latitude is None or longitude is None:
-        what = (
-            "no coordinates" if not cells["latitude"] or not cells["longitude"] else "unreadable coordinates"
-        )
-        notice(code, f"has {what} {said}", "Fill in latitude and longitude in degrees.", loss=False)
-        return None
+        return f"has unreadable coordinates, '{cells['latitude']}' and '{cells['longitude']}'"
     if abs(latitude) > 90 or abs(longitude) > 180:
-        notice(
-            code,
-            f"has the impossible coordinates {latitude:g}, {longitude:g} {said}",
-            "Latitude comes before longitude, in degrees.",
-            loss=False,
-        )
-        return None
-    if latitude == 0 and longitude == 0:
-        notice(
-            code, f"has the coordinates 0, 0 {said}", "It is left out; fill in where it stands.", loss=False
-        )
-        return None
+        return f"has the impossible coordinates {latitude:g}, {longitude:g}"
+    return "has the coordinates 0, 0" if latitude == 0 and longitude == 0 else ""
+
+
+def _elevation(cell: str, code: str, where: str) -> float:
+    elevation = _number(cell)
     if elevation is None:
-        notice(code, f"has no elevation {said}", "Sea level is taken; fill in elevation_m.", loss=False)
-        elevation = 0.0
+        notice(code, f"has no elevation {where}", "Sea level is taken; fill in elevation_m.", loss=False)
+        return 0.0
     if not -11_000 <= elevation <= 9_000:
-        notice(code, f"has the elevation {elevation:g} m {said}", "Elevations are in metres.", loss=False)
-    return latitude, longitude, elevation
+        notice(code, f"has the elevation {elevation:g} m {where}", "Elevations are in metres.", loss=False)
+    return elevation
 
 
 def _number(cell: str) -> float | None:
@@ -250,6 +245,13 @@ def _number(cell: str) -> float | None:
 
 def _nodes(station: Station) -> Iterator[Station | Channel]:
     yield from station.channels or [station]
+
+
+def _report_placeless(parts: Sequence[tuple[str, Stations]], known: set[str]) -> None:
+    for _, inventory in parts:
+        for code, problem in getattr(inventory, "placeless", {}).items():
+            if code not in known:
+                notice(code, problem, "Fill in latitude and longitude, in degrees.", loss=False)
 
 
 def _compare(found: list[tuple[str, Network, Station]]) -> None:

@@ -1,0 +1,123 @@
+"""Picks and triggers as CSV and JSON."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workbench import wire
+from workbench.errors import BadInput, UnreadableFile
+from workbench.notices import listen
+from workbench.nouns import Picks, Triggers
+
+codes = st.text(st.sampled_from("ABCXYZ0129"), min_size=1, max_size=5)
+moments = st.integers(0, 4 * 10**18).map(lambda ns: np.datetime64(ns, "ns"))
+reals = st.floats(allow_nan=False, allow_infinity=False)
+pick_rows = st.fixed_dictionaries(
+    {
+        "network": codes | st.just(""),
+        "station": codes,
+        "location": st.sampled_from(["", "00", "10", "01"]),
+        "channel": st.sampled_from(["", "HHZ", "EH1"]),
+        "phase": st.sampled_from(["P", "S", "Pn", ""]),
+        "time": moments,
+        "probability": st.floats(0, 1) | st.just(float("nan")),
+    },
+    optional={
+        "snr": reals,
+        "polarity": st.sampled_from(["up", "down", ""]),
+        "event": st.sampled_from(["1", "007"]),
+        "remark": st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), max_size=8),
+    },
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(pick_rows, max_size=6))
+def test_picks_come_back_from_csv_and_json(rows):
+    picks = Picks(rows)
+    for suffix in (".csv", ".json"):
+        back = wire.read(wire.encode(picks, suffix), "Picks") if rows or suffix == ".csv" else Picks()
+        fixed = list(Picks.columns)
+        pd.testing.assert_frame_equal(back.table[fixed], picks.table[fixed])
+    assert wire.canonical(wire.read(wire.canonical(picks), "Picks")) == wire.canonical(picks)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(pick_rows, max_size=5), st.randoms())
+def test_order_of_rows_and_further_columns_does_not_matter(rows, random):
+    shuffled = [dict(random.sample(list(row.items()), len(row))) for row in random.sample(rows, len(rows))]
+    assert wire.fingerprint(Picks(shuffled)) == wire.fingerprint(Picks(rows))
+
+
+def test_absent_columns_are_empty_and_further_ones_are_kept():
+    text = (
+        b"network,station,phase,time,probability,amplitude\nIV,T1,P,2016-10-14T00:00:00.01Z,0.300,4.995e-07\n"
+    )
+    picks = wire.read(text, "Picks")
+    row = picks.table.iloc[0]
+    assert (row.location, row.channel, row.amplitude) == ("", "", 4.995e-07)
+    assert wire.canonical(picks).decode().splitlines() == [
+        "network,station,location,channel,phase,time,probability,amplitude",
+        "IV,T1,,,P,2016-10-14T00:00:00.010000Z,0.3,4.995e-07",
+    ]
+
+
+def test_recorded_picks_are_all_there(shared):
+    picks = wire.read(shared("assoc_centralitaly2016") / "picks.csv", "Picks")
+    assert len(picks) == 2907
+    assert picks.table["probability"].between(0.3, 1).all()
+
+
+def test_codes_stay_text_and_two_hyphens_are_no_location():
+    text = b"network,station,location,phase,time\n1,007,00,P,2020-01-01T00:00:00\n1,008,--,S,2020-01-01\n"
+    picks = wire.read(text, "Picks")
+    assert picks.table["station"].tolist() == ["007", "008"]
+    assert picks.table["location"].tolist() == ["00", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("station,phase,time\nA,P,\n", "row 1 has no time"),
+        ("station,phase,time\nA,P,yesterday\n", "a time cannot be read"),
+        ("station,phase,time,probability\nA,P,2020-01-01,high\n", "probability"),
+        ("station,phase,time,time\nA,P,2020-01-01,2020-01-01\n", "twice"),
+        ("station,phase,time\nA,P,2020-01-01,surplus\n", "4 cells for 3 columns"),
+    ],
+)
+def test_bad_tables_are_refused_by_name_and_place(text, word):
+    with pytest.raises((BadInput, UnreadableFile), match=rf"p\.csv.*{word}"):
+        wire.read(text.encode(), "Picks", "p.csv")
+
+
+def test_table_with_windows_line_ends_and_a_byte_order_mark():
+    text = "\ufeffnetwork,station,phase,time\r\nXX,A,P,2020-01-01T00:00:00Z\r\n\r\n"
+    assert len(wire.read(text.encode(), "Picks")) == 1
+
+
+def test_empty_tables_stay_tables():
+    for table in (Picks(), Triggers()):
+        back = wire.read(wire.canonical(table), table.noun)
+        assert len(back) == 0
+        assert wire.canonical(back) == wire.canonical(table)
+
+
+def test_triggers_come_back():
+    rows = [
+        {"time": "2010-05-27T16:24:33.21Z", "duration_s": 4.27, "n_stations": 4, "stations": "BW.UH1 BW.UH2"},
+        {"time": "2010-05-27T16:27:01.26Z", "duration_s": 3.0, "n_stations": 3, "stations": "BW.UH1"},
+    ]
+    triggers = Triggers(rows)
+    assert wire.canonical(triggers).decode().splitlines()[0] == "time,duration_s,n_stations,stations"
+    assert wire.read(wire.encode(triggers, ".csv"), "Triggers") == triggers
+    assert wire.read(wire.encode(triggers, ".json"), "Triggers") == triggers
+
+
+def test_rows_that_occur_twice_are_merged_into_one():
+    one = wire.Datum("Picks", Picks([{"station": "A", "phase": "P", "time": "2020-01-01"}]), "1.csv")
+    with listen():
+        assert len(wire.merge("Picks", [one, one])) == 1
