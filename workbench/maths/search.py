@@ -34,7 +34,7 @@ _NODES = 13
 _LIMIT = 4.0
 """Normalised residual at which a pick counts as wrong."""
 
-_COLUMNS = 400
+_COLUMNS = 300
 """Distances in the table of travel times."""
 
 
@@ -137,15 +137,17 @@ def starts(
     picks = (x, y, row, time[keep] - elevation_km[keep] / surface)
     speed = np.where(row == 1, 3.5, 6.0)
 
-    def scan(xs: Floats, ys: Floats, half: float, count: int) -> Floats:
-        # Half the diagonal of a cell is as far as the truth can be from the best node.
-        blur = np.hypot(sigma[keep], half / (count - 1) * math.sqrt(2) / speed)
-        reach = _reach(float(np.hypot(x, y).max()) + float(np.hypot(xs, ys).max()) + half * math.sqrt(2))
-        table = _table(layers[0], layers[int(row.any())], depths_km, reach)
-        return _scan(xs, ys, half, count, table, reach / (_COLUMNS - 1), *picks, blur)
-
     half = max(30.0, float(np.hypot(x, y).max()))
     centre = np.zeros(len(depths_km))
+
+    def scan(xs: Floats, ys: Floats, side: float, count: int) -> Floats:
+        # The square is never left by more than a cell, and this leaves some room.
+        reach = _reach(float(np.hypot(x, y).max()) + 1.7 * half)
+        table = _table(layers[0], layers[int(row.any())], depths_km, reach)
+        # Half the diagonal of a cell is as far as the truth can be from the best node.
+        blur = np.hypot(sigma[keep], side / (count - 1) * math.sqrt(2) / speed)
+        return _scan(xs, ys, side, count, table, reach / (_COLUMNS - 1), *picks, blur)
+
     found = scan(centre, centre, half, _NODES)
     for _ in range(3):
         edge = np.abs(found[int(np.argmin(found[:, 0])), 1:3]).max()
