@@ -28,8 +28,8 @@ S (strain).
 _WIDTH = 4.0
 """Upper over lower corner of a band: two octaves, as wide as a local P wave."""
 
-_NARROWEST = 1.8
-"""The same for a band that the sampling rate cuts short; narrower ones add nothing."""
+_NARROWEST = 2.5
+"""The same for a band that is cut short at the top; narrower ones ring, and add nothing."""
 
 _USABLE = 0.4
 """Highest frequency over sampling rate; above it the anti-alias filter has its say."""
@@ -55,7 +55,7 @@ def bands(rate: float, freqmin: float, freqmax: float) -> tuple[Band, ...]:
     Examples
     --------
     >>> [(band.low, band.high) for band in bands(20.0, 1.0, 32.0)]
-    [(1.0, 4.0), (2.0, 8.0), (4.0, 8.0)]
+    [(1.0, 4.0), (2.0, 8.0)]
     """
     top = min(freqmax, _USABLE * rate)
     found = []
@@ -186,15 +186,20 @@ class Record:
 
     @classmethod
     def of(cls, instrument: Instrument, parts: list[Segment], of_rate: tuple[Band, ...]) -> Record:
-        """Filter the segments of one stretch and lay them on one grid."""
+        """Filter the segments of one stretch and lay them on one grid.
+
+        Microseisms are a hundred times stronger than what is looked for, so what
+        lies below the lowest band is taken off twice.
+        """
         start = min(part.start for part in parts)
         pieces: dict[str, list[Piece]] = {}
         for part in parts:
             offset = round((part.start - start) * part.rate / 1e9)
             filtered = np.empty((len(of_rate), len(part.data)))
+            above = butterworth_sos(2, of_rate[0].low, None, part.rate)
+            plain = sosfilt(above, part.data, initial_state(above, float(part.data[0])))
             for row, band in enumerate(of_rate):
-                state = initial_state(band.sections, float(part.data[0]))
-                filtered[row] = sosfilt(band.sections, part.data, state)
+                filtered[row] = sosfilt(band.sections, plain)
             pieces.setdefault(part.id, []).append(Piece(offset, part, filtered))
         found = {name: Component(name, tuple(pieces[name])) for name in sorted(pieces)}
         stop = max(piece.stop for component in found.values() for piece in component.pieces)

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from workbench.kernels._instruments import Band, Component, Record
 from workbench.kernels._reading import Onset, change, measured, rise
-from workbench.maths.onsets import combine, peaks, significance, significance_since
+from workbench.maths.onsets import combine, lasting, peaks, significance, significance_since
 
 __all__ = ["Picking", "find"]
 
@@ -42,6 +42,12 @@ SETTLE = 2.0
 
 APART = 0.25
 """Seconds that two peaks must be apart."""
+
+LASTING = 3.0
+"""Significance that the energy must still have half a window after an onset, or it was a spike."""
+
+FADED = 0.01
+"""Share of the energy that must be left then: no earthquake falls by 20 dB so fast."""
 
 TWIN = 0.3
 """Seconds within which two onsets of one phase are one."""
@@ -152,8 +158,18 @@ def _refined(
             max(0.5, 1.5 * SHORT / low),
             max(0.3, 0.5 * SHORT / low),
         )
-        found.append(_Candidate("P", sample, float(joint[peak]), best, used, error, 0.0))
+        if _lasts(record, best, sample):
+            found.append(_Candidate("P", sample, float(joint[peak]), best, used, error, 0.0))
     return sorted(found, key=lambda candidate: candidate.sample)
+
+
+def _lasts(record: Record, band: int, at: int) -> bool:
+    """Whether the energy stays up on any component, as it does not after a spike."""
+    of_band = record.bands[band]
+    windows, freedom = _windows(of_band, record.rate), of_band.freedom(record.rate)
+    pieces = [piece for component in record.components if (piece := component.at(at)) is not None]
+    found = [lasting(piece.bands[band], at - piece.offset, *windows, freedom) for piece in pieces]
+    return any(significance >= LASTING and share >= FADED for significance, share in found)
 
 
 def _ratio(record: Record, at: int) -> float | None:
