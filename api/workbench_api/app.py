@@ -94,7 +94,7 @@ def create(
     app.add_middleware(Access, metrics=service.metrics)
     if hub is None:
         # A page of another site, whose name is made to lead to 127.0.0.1, gets no answer.
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "testserver"])
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
     return app
 
 
