@@ -1,0 +1,47 @@
+"""Waveforms, stations and events: where they lie, and how they are read and added."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.archive.directory import Directory
+    from workbench.archive.events import EventFilter
+    from workbench.archive.fdsn import Fdsn
+    from workbench.archive.sds import Archive
+    from workbench.archive.selection import Selection, parse_selections
+    from workbench.archive.sources import Memory, Source, Sources, default_sources
+
+__all__ = [
+    "Archive",
+    "Directory",
+    "EventFilter",
+    "Fdsn",
+    "Memory",
+    "Selection",
+    "Source",
+    "Sources",
+    "default_sources",
+    "parse_selections",
+]
+
+_HOMES = {
+    "Archive": "sds",
+    "Directory": "directory",
+    "EventFilter": "events",
+    "Fdsn": "fdsn",
+    "Memory": "sources",
+    "Selection": "selection",
+    "Source": "sources",
+    "Sources": "sources",
+    "default_sources": "sources",
+    "parse_selections": "selection",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Whoever only reads records need not wait for databases and web clients.
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"workbench.archive.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'workbench.archive' has no attribute '{name}'")

@@ -8,7 +8,7 @@ integer nanoseconds.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -55,6 +55,8 @@ class Run:
     leap : bool
         Whether it ends in a leap second, whose samples have the same numbers
         as the first second of the next day.
+    form : Form or None
+        How it lay in its first record, if it comes from records.
     """
 
     id: str
@@ -63,7 +65,7 @@ class Run:
     data: Samples
     last: int
     leap: bool = False
-    form: Form = field(default=Form())
+    form: Form | None = None
 
     @property
     def step(self) -> float:
@@ -306,21 +308,21 @@ def to_stream(runs: Iterable[Run]) -> Stream:
     stream = Stream()
     for run in runs:
         network, station, location, channel = run.id.split(".")
-        header = {
+        header: dict[str, Any] = {
             "network": network,
             "station": station,
             "location": location,
             "channel": channel,
             "starttime": UTCDateTime(ns=run.start),
             "sampling_rate": run.rate,
-            "mseed": {
+        }
+        if run.form is not None:
+            header["_format"] = "MSEED"
+            header["mseed"] = {
                 "dataquality": run.form.quality,
-                "encoding": ENCODINGS.get(run.form.encoding or 0, "STEIM2"),
+                "encoding": ENCODINGS[run.form.encoding or 11],
                 "byteorder": ">" if run.form.big else "<",
                 "record_length": run.form.record_length,
-            },
-        }
-        trace = Trace(np.require(run.data, requirements=["C", "W", "O"]), header)
-        trace.stats._format = "MSEED"
-        stream.append(trace)
+            }
+        stream.append(Trace(np.require(run.data, requirements=["C", "W", "O"]), header))
     return stream

@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
-from obspy import Stream, Trace, UTCDateTime
+from obspy import Catalog, Inventory, Stream, Trace, UTCDateTime
 
+from workbench.archive.events import EventFilter, EventStore
 from workbench.archive.index import Index
 from workbench.archive.layout import DayFile, day_file, day_files
 from workbench.archive.reader import read_records, read_runs
 from workbench.archive.runs import to_stream
 from workbench.archive.selection import Selection
+from workbench.archive.stations import Level, StationStore
 from workbench.archive.traces import from_stream
 from workbench.archive.writer import Written, bundles, write
 from workbench.errors import WorkbenchError
 from workbench.notices import notice
-from workbench.settings import Settings
 
 __all__ = ["Archive"]
 
@@ -52,6 +54,16 @@ class Archive:
 
     def __repr__(self) -> str:
         return f"Archive({str(self.root)!r})"
+
+    @property
+    def stations(self) -> StationStore:
+        """The StationXML files."""
+        return StationStore(self.root)
+
+    @property
+    def events(self) -> EventStore:
+        """The QuakeML files."""
+        return EventStore(self.root)
 
     @property
     def locks(self) -> Path:
@@ -92,6 +104,41 @@ class Archive:
         )
         start, end = selection.span
         return to_stream(read_runs(self.index, self.files(selection), start.ns, end.ns))
+
+    def get_stations(
+        self,
+        network: str = "*",
+        station: str = "*",
+        location: str = "*",
+        channel: str = "*",
+        starttime: UTCDateTime | None = None,
+        endtime: UTCDateTime | None = None,
+        level: Level = "response",
+    ) -> Inventory:
+        """Return the epochs that touch the span, with the signature of ObsPy's clients.
+
+        Parameters
+        ----------
+        network, station, location, channel : str
+            Codes; ``*``, ``?`` and comma lists are allowed.
+        starttime, endtime : UTCDateTime, optional
+        level : str
+            network, station, channel or response.
+        """
+        return self.stations.get(Selection(network, station, location, channel, starttime, endtime), level)
+
+    def get_events(
+        self, starttime: UTCDateTime | None = None, endtime: UTCDateTime | None = None, **limits: Any
+    ) -> Catalog:
+        """Return events by origin time, the earliest first.
+
+        Parameters
+        ----------
+        starttime, endtime : UTCDateTime, optional
+        **limits
+            Those of `EventFilter`: minmagnitude, maxdepth, latitude and so on.
+        """
+        return self.events.get(EventFilter(starttime, endtime, **limits))
 
     def get_records(
         self,
@@ -165,5 +212,8 @@ def _index_path(root: Path) -> Path:
     nearest = next(folder for folder in (inside, *inside.parents) if folder.exists())
     if os.access(nearest, os.W_OK):
         return inside / "index.sqlite"
+    # Settings are slow to import, and few archives are read-only.
+    from workbench.settings import Settings
+
     digest = hashlib.sha256(str(root).encode()).hexdigest()[:16]
     return Settings().state_dir / "indexes" / f"{digest}.sqlite"

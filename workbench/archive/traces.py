@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from workbench.archive.samples import ENCODINGS
 from workbench.errors import BadInput, WorkbenchError
 from workbench.notices import notice
 
-__all__ = ["from_stream"]
+__all__ = ["from_stream", "gapless"]
 
 _NUMBERS = {name: number for number, name in ENCODINGS.items()}
 _INT32 = np.iinfo(np.int32)
@@ -62,27 +63,26 @@ def _from_trace(trace: Trace, encoding: str | None, record_length: int | None) -
             f"reaches from {stats.starttime} to {stats.endtime}",
             "miniSEED holds the years 1900 to 2100; correct the start time.",
         )
+    form = _form(trace, encoding, record_length)
+    for run in gapless(trace):
+        yield replace(run, id=seed_id, data=_storable(seed_id, run.data), form=form)
+
+
+def gapless(trace: Trace) -> Iterator[Run]:
+    """Go through the stretches of a trace that are not masked."""
+    start, rate = trace.stats.starttime.ns, float(trace.stats.sampling_rate)
     values = np.ma.getdata(trace.data)
-    bad = np.ma.getmaskarray(trace.data) if np.ma.isMaskedArray(trace.data) else None
-    form = _form(trace, values, encoding, record_length)
-    if bad is None or not bad.any():
-        yield _run(seed_id, stats.starttime.ns, rate, _storable(seed_id, values), form)
-        return
+    bad = np.ma.getmaskarray(trace.data) if np.ma.isMaskedArray(trace.data) else np.zeros(len(values), bool)
     edges = np.flatnonzero(np.diff(np.concatenate(([True], bad, [True])).astype(np.int8)))
     for first, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-        start = stats.starttime.ns + round(first * 1e9 / rate)
-        yield _run(seed_id, start, rate, _storable(seed_id, values[first:stop]), form)
+        begin = start + round(first * 1e9 / rate)
+        last = start + round((stop - 1) * 1e9 / rate)
+        yield Run(trace.id, begin, rate, values[first:stop], last)
 
 
-def _run(seed_id: str, start: int, rate: float, data: npt.NDArray[np.generic], form: Form) -> Run:
-    return Run(seed_id, start, rate, data, start + round((len(data) - 1) * 1e9 / rate), form=form)
-
-
-def _form(
-    trace: Trace, values: npt.NDArray[np.generic], encoding: str | None, record_length: int | None
-) -> Form:
+def _form(trace: Trace, encoding: str | None, record_length: int | None) -> Form:
     known = trace.stats.get("mseed", {})
-    name = encoding or ("INT16" if values.dtype == np.int16 else str(known.get("encoding", "")))
+    name = encoding or ("INT16" if trace.data.dtype == np.int16 else str(known.get("encoding", "")))
     length = record_length or known.get("record_length", 4096)
     quality = str(known.get("dataquality", "D"))
     return Form(

@@ -10,7 +10,6 @@ them.
 from __future__ import annotations
 
 import struct
-from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +18,11 @@ import numpy as np
 import numpy.typing as npt
 from obspy import UTCDateTime
 
+from workbench.archive.coverage import Coverage, parts
 from workbench.archive.files import lock, replace_file, trouble
 from workbench.archive.layout import DAY_NS, check_id, day_of, place
 from workbench.archive.records import Scan, scan
-from workbench.archive.runs import Run, cut_days, of_record, same_grid
+from workbench.archive.runs import Form, Run, cut_days, of_record
 from workbench.archive.samples import decode, encode
 from workbench.errors import BadInput, WorkbenchError
 from workbench.notices import notice
@@ -122,9 +122,9 @@ def bundles(buffer: bytes, runs: Iterable[Run] = ()) -> tuple[dict[str, Bundle],
             problems.append(BadInput(subject, decoded.bad[k], "The record is left out; get it again."))
             continue
         run = of_record(seed_id, row, decoded.samples[k])
-        parts = list(cut_days(run))
-        for day, part in parts:
-            pieces = [_Record(start, raw, run)] if len(parts) == 1 else _cut(raw, part)
+        days = list(cut_days(run))
+        for day, part in days:
+            pieces = [_Record(start, raw, run)] if len(days) == 1 else _cut(raw, part)
             found.setdefault(place(seed_id, day), Bundle(seed_id)).records += pieces
     for run in runs:
         for day, part in cut_days(run):
@@ -169,21 +169,21 @@ def _write_day(root: Path, path: str, bundle: Bundle) -> Written:
         else:
             known.add(record.raw[8:])
             fresh.append(record)
-    present = _Present(_overlapped(old, there, bundle, fresh))
+    present = Coverage(_overlapped(old, there, bundle, fresh))
     added: list[tuple[int, bytes]] = []
     for record in sorted(fresh, key=lambda item: item.start):
         if record.run is not None:
-            covered, clashes = present.compare(record.run)
+            covered, differs = present.compare(record.run)
             if covered.all():
                 done.known += len(covered)
                 continue
-            _count(done, record.run, covered, clashes)
+            _count(done, record.run, covered, differs)
             present.add(record.run)
         added.append((record.start, record.raw))
     for run in sorted(bundle.runs, key=lambda run: run.start):
-        covered, clashes = present.compare(run)
-        _count(done, run, covered, clashes)
-        for part in _uncovered(run, covered):
+        covered, differs = present.compare(run)
+        _count(done, run, covered, differs)
+        for part in parts(run, ~covered):
             present.add(part)
             added.append((part.start, _encode(part)))
     if added:
@@ -195,14 +195,16 @@ def _write_day(root: Path, path: str, bundle: Bundle) -> Written:
     return done
 
 
-def _count(done: Written, run: Run, covered: npt.NDArray[np.bool_], clashes: int) -> None:
+def _count(done: Written, run: Run, covered: npt.NDArray[np.bool_], differs: npt.NDArray[np.bool_]) -> None:
+    clashes = int(differs.sum())
     done.known += int(covered.sum())
     done.samples += int((~covered).sum())
     done.conflicting += clashes
     if clashes:
+        first = run.time_of(int(np.argmax(differs)))
         notice(
             run.id,
-            f"{clashes} samples from {UTCDateTime(ns=run.start)} on differ from those archived",
+            f"{clashes} samples from {UTCDateTime(ns=first)} on differ from those archived",
             "Both are kept; compare them with 'workbench archive check'.",
             loss=False,
         )
@@ -228,56 +230,8 @@ def _overlapped(old: bytes, there: Scan, bundle: Bundle, fresh: list[_Record]) -
     return [of_record(bundle.id, row, part) for row, part in zip(chosen, samples, strict=True) if len(part)]
 
 
-class _Present:
-    """The samples that a day file holds, found by their time."""
-
-    def __init__(self, runs: list[Run]) -> None:
-        self._runs = sorted(runs, key=lambda run: run.start)
-        self._longest = max((run.last - run.start for run in runs), default=0)
-
-    def add(self, run: Run) -> None:
-        insort(self._runs, run, key=lambda item: item.start)
-        self._longest = max(self._longest, run.last - run.start)
-
-    def compare(self, run: Run) -> tuple[npt.NDArray[np.bool_], int]:
-        """Return which samples of a run are there already, and how many are there differently."""
-        covered = np.zeros(len(run.data), dtype=bool)
-        differs = np.zeros(len(run.data), dtype=bool)
-        slack = int(run.step)
-        first = bisect_left(self._runs, run.start - self._longest - slack, key=lambda item: item.start)
-        stop = bisect_right(self._runs, run.last + slack, key=lambda item: item.start)
-        for other in self._runs[first:stop]:
-            if other.leap != run.leap:
-                continue  # the numbers of a leap second repeat
-            same_rate = abs(1 - other.rate / run.rate) < 1e-4
-            offset = same_grid(other.start, run.start, run.step) if same_rate else None
-            if offset is None:
-                inside = (other.start - run.start) / run.step, (other.last - run.start) / run.step
-                differs[max(0, int(np.ceil(inside[0]))) : max(0, int(np.floor(inside[1])) + 1)] = True
-                continue
-            begin, end = max(0, -offset), min(len(run.data), len(other.data) - offset)
-            if begin >= end:
-                continue
-            mine, theirs = run.data[begin:end], other.data[begin + offset : end + offset]
-            floating = all(np.issubdtype(part.dtype, np.floating) for part in (mine, theirs))
-            if np.array_equal(mine, theirs, equal_nan=floating):
-                covered[begin:end] = True
-            else:
-                differs[begin:end] = True
-        return covered, int((differs & ~covered).sum())
-
-
-def _uncovered(run: Run, covered: npt.NDArray[np.bool_]) -> list[Run]:
-    if not covered.any():
-        return [run]
-    edges = np.flatnonzero(np.diff(np.concatenate(([True], covered, [True])).astype(np.int8)))
-    return [
-        run.part(first, stop) for first, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
-    ]
-
-
 def _encode(run: Run) -> bytes:
-    form = run.form
+    form = run.form or Form()
     return encode(
         run.id,
         run.start,
@@ -316,4 +270,13 @@ def _mark_leap(one: bytearray, row: np.void, part: Run) -> None:
         one[36] |= _LEAPS & 0x10 if row["end"] >= midnight else 0
         return
     eve = UTCDateTime(ns=midnight - DAY_NS)
-    struct.pack_into(">HHBBB" if part.form.big else "<HHBBB", one, 20, eve.year, eve.julday, 23, 59, 60)
+    struct.pack_into(
+        ">HHBBB" if part.form is None or part.form.big else "<HHBBB",
+        one,
+        20,
+        eve.year,
+        eve.julday,
+        23,
+        59,
+        60,
+    )
