@@ -24,6 +24,7 @@ from typing_extensions import TypeAliasType
 
 __all__ = [
     "Count",
+    "Decibels",
     "Degrees",
     "DepthKm",
     "Fraction",
@@ -81,6 +82,9 @@ Degrees = TypeAliasType("Degrees", Annotated[float, Unit("deg"), Ge(-360), Le(36
 
 Ratio = TypeAliasType("Ratio", Annotated[float, Unit("1"), Gt(0)])
 """A pure number above zero, such as an STA/LTA ratio or Vp/Vs."""
+
+Decibels = TypeAliasType("Decibels", Annotated[float, Unit("dB"), Ge(0)])
+"""A ratio of amplitudes in decibels, not negative."""
 
 Fraction = TypeAliasType("Fraction", Annotated[float, Unit("1"), Ge(0), Le(1)])
 """A pure number from 0 to 1, such as a probability."""

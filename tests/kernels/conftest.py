@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from obspy import Stream, Trace, UTCDateTime
+from obspy import Inventory, Stream, Trace, UTCDateTime
+from obspy.core.inventory import (
+    Channel,
+    InstrumentSensitivity,
+    Network,
+    PolesZerosResponseStage,
+    Response,
+    Station,
+)
 
 from workbench.errors import NoData
 from workbench.kernel import Kernel
@@ -76,3 +84,105 @@ def bursts() -> Callable[..., Stream]:
         return stream
 
     return make
+
+
+SENSORS = {
+    "broadband": ("M/S", 1, [0j, 0j], [-0.037 + 0.037j, -0.037 - 0.037j, -500.0 + 0j]),
+    "short-period": ("M/S", 1, [0j, 0j], [-4.44 + 4.44j, -4.44 - 4.44j]),
+    "accelerometer": ("M/S**2", 2, [], [-1000.0 + 1000.0j, -1000.0 - 1000.0j]),
+}
+"""Input unit, derivatives of displacement in it, zeros and poles in rad/s."""
+
+
+def even(sensor: str) -> float:
+    """Return the factor that makes the gain 1 at 5 Hz."""
+    _, _, zeros, poles = SENSORS[sensor]
+    s = 2j * np.pi * 5.0
+    return float(abs(np.prod([s - pole for pole in poles]) / np.prod([s - zero for zero in zeros] or [1.0])))
+
+
+@pytest.fixture(scope="session")
+def inventory() -> Callable[..., Inventory]:
+    """Describe channels, given as SEED ids, that have one instrument."""
+
+    def make(
+        *ids: str,
+        sensor: str = "broadband",
+        gain: float = 1e9,
+        unit: str = "",
+        rate: float = 100.0,
+        latitude: float = 40.0,
+        longitude: float = 20.0,
+        elevation: float = 0.0,
+        start: str | None = None,
+        end: str | None = None,
+    ) -> Inventory:
+        networks: dict[str, dict[str, list[Channel]]] = {}
+        for name in ids:
+            network, station, location, code = name.split(".")
+            units = unit or SENSORS[sensor][0]
+            response = Response(
+                instrument_sensitivity=InstrumentSensitivity(gain, 5.0, units, "COUNTS"),
+                response_stages=[
+                    PolesZerosResponseStage(
+                        1,
+                        gain,
+                        5.0,
+                        units,
+                        "COUNTS",
+                        "LAPLACE (RADIANS/SECOND)",
+                        5.0,
+                        SENSORS[sensor][2],
+                        SENSORS[sensor][3],
+                        normalization_factor=even(sensor),
+                    )
+                ],
+            )
+            channel = Channel(
+                code,
+                location,
+                latitude,
+                longitude,
+                elevation,
+                0.0,
+                dip=-90.0 if code.endswith("Z") else 0.0,
+                sample_rate=rate,
+                start_date=UTCDateTime(start) if start else None,
+                end_date=UTCDateTime(end) if end else None,
+                response=response,
+            )
+            networks.setdefault(network, {}).setdefault(station, []).append(channel)
+        return Inventory(
+            [
+                Network(
+                    network,
+                    [
+                        Station(station, latitude, longitude, elevation, channels=channels)
+                        for station, channels in stations.items()
+                    ],
+                )
+                for network, stations in networks.items()
+            ]
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def recorded() -> Callable[..., np.ndarray[Any, Any]]:
+    """Record a ground displacement in m with a sensor: counts, exact in the frequency domain."""
+
+    def record(
+        displacement: np.ndarray[Any, Any], rate: float, sensor: str = "broadband", gain: float = 1e9
+    ) -> np.ndarray[Any, Any]:
+        _, derivatives, zeros, poles = SENSORS[sensor]
+        padded = 4 * len(displacement)
+        s = 2j * np.pi * np.fft.rfftfreq(padded, 1 / rate)
+        response = gain * even(sensor) * s**derivatives
+        for zero in zeros:
+            response = response * (s - zero)
+        for pole in poles:
+            response = response / (s - pole)
+        return np.fft.irfft(np.fft.rfft(displacement, padded) * response, padded)[: len(displacement)]
+
+    return record
