@@ -26,7 +26,7 @@ from workbench.kernels._instruments import Band, Component, Record
 from workbench.kernels._reading import Onset, change, measured, rise
 from workbench.maths.onsets import combine, lasting, peaks, significance, significance_since
 
-__all__ = ["Picking", "find"]
+__all__ = ["LONG", "SETTLE", "SHORT", "Picking", "find", "windows"]
 
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
@@ -118,7 +118,8 @@ def find(record: Record, picking: Picking) -> list[Onset]:
     return sorted(found, key=lambda onset: (onset.time, onset.phase))
 
 
-def _windows(band: Band, rate: float) -> tuple[int, int]:
+def windows(band: Band, rate: float) -> tuple[int, int]:
+    """Lengths of the windows after and before an onset in a band, in samples."""
     short = max(2, round(SHORT / band.low * rate))
     return short, max(4, round(LONG * SHORT / band.low * rate))
 
@@ -132,7 +133,7 @@ def _significances(record: Record, component: Component) -> tuple[Singles, npt.N
         for row, band in enumerate(record.bands):
             settle = round(SETTLE / band.low * record.rate)
             z[row, piece.offset : piece.stop] = significance(
-                piece.bands[row], *_windows(band, record.rate), band.freedom(record.rate), settle
+                piece.bands[row], *windows(band, record.rate), band.freedom(record.rate), settle
             )
     return z, live
 
@@ -166,9 +167,9 @@ def _refined(
 def _lasts(record: Record, band: int, at: int) -> bool:
     """Whether the energy stays up on any component, as it does not after a spike."""
     of_band = record.bands[band]
-    windows, freedom = _windows(of_band, record.rate), of_band.freedom(record.rate)
+    spans, freedom = windows(of_band, record.rate), of_band.freedom(record.rate)
     pieces = [piece for component in record.components if (piece := component.at(at)) is not None]
-    found = [lasting(piece.bands[band], at - piece.offset, *windows, freedom) for piece in pieces]
+    found = [lasting(piece.bands[band], at - piece.offset, *spans, freedom) for piece in pieces]
     return any(significance >= LASTING and share >= FADED for significance, share in found)
 
 
@@ -285,7 +286,7 @@ def _s_behind(record: Record, p: _Candidate, last: int, picking: Picking) -> _Ca
     best: tuple[float, int, int] | None = None
     for b in used:
         band = record.bands[b]
-        short, _ = _windows(band, record.rate)
+        short, _ = windows(band, record.rate)
         joint = sum(
             significance_since(
                 piece.bands[b],
