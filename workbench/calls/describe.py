@@ -29,7 +29,7 @@ from workbench.kernel import DataInput, Kernel, Output
 from workbench.nouns import VelocityModel
 from workbench.units import Unit
 
-__all__ = ["describe", "docstring", "parameter_docs", "schema", "summary"]
+__all__ = ["describe", "docstring", "parameter_docs", "schema", "schema_of", "summary"]
 
 _TEXT = ("csv", "json", "xml")
 _SELECTABLE = frozenset({"Waveforms", "Stations", "Events"})
@@ -56,18 +56,14 @@ def describe(kernel: Kernel) -> dict[str, Any]:
     """
     text = docstring(kernel)
     words = parameter_docs(kernel)
-    hints = get_type_hints(kernel.function, include_extras=True)
     inputs = {item.name: _data_input(item, words.get(item.name, "")) for item in kernel.inputs}
     for name, field in kernel.settings.model_fields.items():
-        described = schema(hints[name])
-        if not field.is_required():
-            described["default"] = to_jsonable_python(field.default)
         inputs[name] = {
             "title": name,
             "description": words.get(name, ""),
             "minOccurs": int(field.is_required()),
             "maxOccurs": 1,
-            "schema": described,
+            "schema": schema_of(kernel, name),
         }
     returns = text.returns.description if text.returns is not None else ""
     return {
@@ -82,6 +78,15 @@ def describe(kernel: Kernel) -> dict[str, Any]:
         "cut": kernel.cut,
         "cut_tolerance": kernel.cut_tolerance,
     }
+
+
+def schema_of(kernel: Kernel, setting: str) -> dict[str, Any]:
+    """Return the JSON schema of a setting, with its default."""
+    field = kernel.settings.model_fields[setting]
+    described = schema(get_type_hints(kernel.function, include_extras=True)[setting])
+    if not field.is_required():
+        described["default"] = to_jsonable_python(field.default)
+    return described
 
 
 def schema(hint: Any) -> dict[str, Any]:

@@ -154,23 +154,23 @@ def magnitude_of(event: Event) -> Magnitude | None:
 
 def to_picks(events: Events) -> Picks:
     """Flatten events into rows of picks that name their event."""
-    from workbench.kernels import _quakeml
+    from workbench.kernels._quakeml import flatten
 
-    return _quakeml.flatten(events)
+    return flatten(events)
 
 
 def of_picks(picks: Picks) -> Events:
     """Put rows of picks into events without an origin: one for each value of the column ``event``."""
-    from workbench.kernels import _quakeml
+    from workbench.kernels._quakeml import pick
 
     groups: dict[str, list[Any]] = {}
     for row in picks:
         groups.setdefault(str(getattr(row, "event", "") or ""), []).append(row)
     events = []
     for label, rows in groups.items():
-        made = [_quakeml.pick(row) for row in rows]
+        made = [pick(row) for row in rows]
         own = label.startswith(("smi:", "quakeml:"))
-        name = label if own else public_id("event", label, *(pick.resource_id.id for pick in made))
+        name = label if own else public_id("event", label, *(item.resource_id.id for item in made))
         events.append(Event(resource_id=name, picks=made))
     return Catalog(events)
 
