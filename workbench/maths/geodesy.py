@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-__all__ = ["azimuth_gaps", "direct", "distance_azimuth", "from_plane", "inverse", "to_plane"]
+__all__ = ["azimuth_gaps", "central_angle", "direct", "distance_azimuth", "from_plane", "inverse", "to_plane"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -214,6 +214,24 @@ def from_plane(x_km: npt.ArrayLike, y_km: npt.ArrayLike, lat0: float, lon0: floa
     flat, shape = _flat(lat0, lon0, np.hypot(x, y), np.degrees(np.arctan2(x, y)))
     latitude, longitude = _direct_all(*flat)
     return latitude.reshape(shape), longitude.reshape(shape)
+
+
+def central_angle(
+    lat1: npt.ArrayLike, lon1: npt.ArrayLike, lat2: npt.ArrayLike, lon2: npt.ArrayLike
+) -> Floats:
+    """Angle at the Earth's centre between two points, degrees, as tables of global phases take it.
+
+    Latitudes are turned into geocentric ones first (Bullen 1985, section 10.1).
+
+    Examples
+    --------
+    >>> float(central_angle(0.0, 10.0, 0.0, 70.0).round(6))
+    60.0
+    """
+    north1, north2 = (np.arctan((1 - _F) ** 2 * np.tan(np.radians(lat))) for lat in (lat1, lat2))
+    across = np.radians(np.asarray(lon2) - np.asarray(lon1))
+    half = np.sin((north2 - north1) / 2) ** 2 + np.cos(north1) * np.cos(north2) * np.sin(across / 2) ** 2
+    return np.asarray(np.degrees(2 * np.arcsin(np.sqrt(np.minimum(half, 1.0)))))
 
 
 def azimuth_gaps(azimuth_deg: npt.ArrayLike) -> tuple[float, float]:
