@@ -183,7 +183,7 @@ def _download(link: str, limit: int) -> bytes:
 def _from_selection(declared: DataInput, value: dict[str, Any], policy: Policy, label: str) -> list[Datum]:
     from workbench.calls import selections
 
-    return selections.fetch(declared, _text(value, "selection", label), policy)
+    return selections.fetch(declared, value["selection"], policy)
 
 
 _FETCH = {

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.settings import Settings
 from workbench.wire.archives import LIMIT
 
 if TYPE_CHECKING:
-    from workbench.archive import Source
+    from workbench.archive import Source, Sources
     from workbench.calls.reader import Reader
+    from workbench.settings import Settings
 
 __all__ = ["Policy"]
 
@@ -62,10 +62,14 @@ class Policy:
             **more,
         )
 
-    def archives(self) -> Sequence[Source]:
+    def archives(self) -> Sources:
         """Return the sources that selections are looked up in, in order."""
-        if self.sources is not None:
-            return self.sources
-        from workbench.archive import default_sources
+        from workbench.archive import Sources, default_sources
 
-        return default_sources(self.settings or Settings())
+        if self.sources is not None:
+            return Sources(self.sources)
+        if self.settings is not None:
+            return default_sources(self.settings)
+        from workbench.settings import Settings
+
+        return default_sources(Settings())

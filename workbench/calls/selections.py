@@ -1,20 +1,22 @@
-"""Selections: data named by NSLC and time, looked up in the archives."""
+"""Selections: data named by codes and time, looked up in the archives."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from workbench.calls.policy import Policy
-from workbench.errors import InvalidSetting, NoData, WorkbenchError
+from workbench.errors import InvalidSetting, NoData
 from workbench.kernel import DataInput
-from workbench.notices import notice
 from workbench.wire import Datum
 
 __all__ = ["fetch", "looks_like"]
 
+_SELECTION = re.compile(r"[\w*?,-]*(\.[\w*?,-]*){3}@")
+
 
 def looks_like(text: str) -> bool:
-    """Whether a text may be a selection: ``NET.STA.LOC.CHA@start/end``.
+    """Whether a text is meant as a selection: ``NET.STA.LOC.CHA@start/end``.
 
     Examples
     --------
@@ -23,59 +25,92 @@ def looks_like(text: str) -> bool:
     >>> looks_like("waveforms/IU.ANMO.mseed")
     False
     """
-    codes, at, span = text.partition("@")
-    return bool(at) and codes.count(".") == 3 and "/" in span and "/" not in codes
+    return _SELECTION.match(text) is not None
 
 
-def fetch(declared: DataInput, text: str, policy: Policy) -> list[Datum]:
+def fetch(declared: DataInput, selection: Any, policy: Policy) -> list[Datum]:
     """Look a selection up for an input.
+
+    Parameters
+    ----------
+    declared : DataInput
+        What the input takes decides what is looked up: waveforms, stations or
+        events.
+    selection : str or dict or list
+        As `workbench.archive.Selection` reads it; for events also an object
+        with the members of `workbench.archive.EventFilter`.
+    policy : Policy
+        Says which archives.
 
     Raises
     ------
     InvalidSetting
-        If the input takes nothing that an archive holds.
+        If the selection is wrong, or the input takes nothing that an archive holds.
     NoData
         If no archive holds any of it.
     """
-    from workbench.archive.selection import Selection
-
-    selection = Selection.parse(text)
     noun = next((item for item in ("Waveforms", "Stations", "Events") if item in declared.nouns), None)
+    if noun is None and "Picks" in declared.nouns:
+        noun = "Events"
     if noun is None:
         raise InvalidSetting(
             f"input '{declared.name}'",
             f"takes {' or '.join(declared.nouns)}, which archives do not hold",
             "Give a file, or the data.",
         )
-    found: list[Datum] = []
-    for source in policy.archives():
-        try:
-            value = _ask(source, noun, selection)
-        except NoData:
-            continue
-        except WorkbenchError as error:
-            # One archive that is down does not hide the others.
-            notice(error.subject, error.problem, error.remedy)
-            continue
-        if len(value):
-            found.append(Datum(noun, value, text))
-            if noun == "Waveforms":
-                # The user's own archive comes after the shared one and does not override it.
-                break
-    if not found:
-        raise NoData(text, f"no archive holds {noun.lower()} of it", "See 'workbench archive ls'.")
-    return found
+    value = _events(selection, policy) if noun == "Events" else _recorded(noun, selection, policy)
+    name = selection if isinstance(selection, str) else "the selection"
+    if not len(value):
+        raise NoData(name, f"no archive holds {noun.lower()} of it", "See 'workbench archive ls'.")
+    return [Datum(noun, value, name)]
 
 
-def _ask(source: Any, noun: str, selection: Any) -> Any:
-    if noun == "Events":
-        return source.get_events(starttime=selection.starttime, endtime=selection.endtime)
-    method = source.get_waveforms if noun == "Waveforms" else source.get_stations
-    return method(
-        selection.network,
-        selection.station,
-        selection.location,
-        selection.channel,
-        selection.starttime,
-        selection.endtime,
+def _recorded(noun: str, selection: Any, policy: Policy) -> Any:
+    from workbench.archive import parse_selections
+    from workbench.wire import codec
+
+    sources = policy.archives()
+    found = []
+    for one in parse_selections(selection):
+        if noun == "Waveforms":
+            found.append((str(one), sources.get_waveforms(*one.codes, *one.span)))
+        else:
+            found.append((str(one), sources.get_stations(*one.codes, one.starttime, one.endtime)))
+    return codec(noun).merge(found)
+
+
+def _events(selection: Any, policy: Policy) -> Any:
+    from workbench.archive import EventFilter, parse_selections
+    from workbench.wire import codec
+
+    sources = policy.archives()
+    if isinstance(selection, dict) and not {"network", "station", "location", "channel"} & set(selection):
+        known = EventFilter.__dataclass_fields__
+        for name, value in selection.items():
+            is_time = name in ("starttime", "endtime")
+            if (
+                name not in known
+                or isinstance(value, bool)
+                or not isinstance(value, str if is_time else int | float)
+            ):
+                raise InvalidSetting(
+                    "selection", f"has the member {name!r} = {value!r}", f"Known are {', '.join(known)}."
+                )
+        return sources.get_events(**{name: _moment(name, value) for name, value in selection.items()})
+    parts = parse_selections(selection)
+    return codec("Events").merge(
+        [(str(one), sources.get_events(one.starttime, one.endtime)) for one in parts]
     )
+
+
+def _moment(name: str, value: Any) -> Any:
+    from obspy import UTCDateTime
+
+    if name not in ("starttime", "endtime"):
+        return value
+    try:
+        return UTCDateTime(value)
+    except (ValueError, TypeError) as error:
+        raise InvalidSetting(
+            "selection", f"{name} = {value!r} is no time", "Write 2018-01-01T00:00:00."
+        ) from error
