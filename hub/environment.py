@@ -20,9 +20,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
@@ -41,7 +42,7 @@ def main() -> None:
     command = parser.parse_args().command
     if sys.version_info[:2] != (3, 11):
         stop(
-            f"{sys.executable} is Python {sys.version_info.major}.{sys.version_info.minor}, and 3.11 is needed.\n"
+            f"{sys.executable} is Python {sys.version.split()[0]}, and 3.11 is needed.\n"
             "On Debian 12: apt-get install python3.  Elsewhere: install Python 3.11 and say where it is,\n"
             "for example  make setup PYTHON=/opt/python3.11/bin/python3.11"
         )
@@ -97,7 +98,7 @@ def pip(*arguments: str, wheel: Path | None = None) -> None:
     environment = dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_ROOT_USER_ACTION="ignore")
     if wheel is not None:
         environment["PYTHONPATH"] = str(wheel)
-    command = [PYTHON, "-m", "pip", "--quiet", *arguments, "--require-hashes"]
+    command = [str(PYTHON), "-m", "pip", "--quiet", *arguments, "--require-hashes"]
     subprocess.run(command, env=environment, check=True)
 
 
@@ -200,13 +201,22 @@ def lock() -> None:
     """Write both lock files anew from pyproject.toml, tests' versions following the others."""
     with tempfile.TemporaryDirectory() as folder:
         run([PYTHON, "-m", "pip", "--quiet", "install", "--target", folder, "uv"])
-        uv = [Path(folder) / "bin" / "uv", "pip", "compile", "--quiet", "--upgrade", "--generate-hashes"]
+        uv: list[str | Path] = [
+            Path(folder) / "bin" / "uv",
+            "pip",
+            "compile",
+            "--quiet",
+            "--upgrade",
+            "--generate-hashes",
+        ]
         form = ["--no-header", "--no-annotate", "--python-version", "3.11", "--no-emit-index-url"]
         for purpose in ("run", "test"):
             extras = [f"--extra={extra}" for extra in EXTRAS[purpose]]
             follow = [f"--constraint={LOCKS['run'].name}"] if purpose == "test" else []
             output = ["--output-file", LOCKS[purpose].name]
-            run([*uv, *form, *extras, *follow, *output, "pyproject.toml"], cwd=ROOT, stdout=subprocess.DEVNULL)
+            run(
+                [*uv, *form, *extras, *follow, *output, "pyproject.toml"], cwd=ROOT, stdout=subprocess.DEVNULL
+            )
             say(f"Wrote {LOCKS[purpose].name}")
 
 
@@ -227,7 +237,7 @@ def alone() -> Iterator[None]:
         yield
 
 
-def run(command: list[str | Path], **options: object) -> None:
+def run(command: Sequence[str | Path], **options: object) -> None:
     """Run a command, and stop if it fails."""
     subprocess.run(command, check=True, **options)  # type: ignore[call-overload]
 
@@ -237,7 +247,7 @@ def say(words: str) -> None:
     print(words, flush=True)
 
 
-def stop(words: str) -> None:
+def stop(words: str) -> NoReturn:
     """Give up, with the reason."""
     raise SystemExit(words)
 

@@ -4,9 +4,10 @@ import os
 import sys
 from pathlib import Path
 
-from workbench.settings import Settings
 from workbench_hub import logs, spawner
 from workbench_hub.deployment import Deployment, package_file
+
+from workbench.settings import Settings
 
 c = get_config()  # type: ignore[name-defined]  # noqa: F821
 d = Deployment(Settings())
@@ -51,5 +52,8 @@ c.LocalSpawner.dask, c.LocalSpawner.dask_tls = f"tls://127.0.0.1:{d.ports['sched
 c.LocalSpawner.bin_dir = str(Path(sys.executable).parent)
 c.LocalSpawner.home_dir_template = f"{d.homes}/{{username}}"
 c.LocalSpawner.default_url = "/lab"
-c.LocalSpawner.args = [f"--LabApp.app_settings_dir={package_file('lab')}", *["--allow-root"] * (os.geteuid() == 0)]
+c.LocalSpawner.args = [
+    f"--LabApp.app_settings_dir={package_file('lab')}",
+    *["--allow-root"] * (os.geteuid() == 0),
+]
 c.JupyterHub.template_vars = {"announcement": spawner.UNISOLATED}

@@ -29,7 +29,7 @@ _HOMES = {
 
 
 def _topics() -> list[str]:
-    from workbench import kernels as package
+    package = importlib.import_module("workbench.kernels")
 
     return [info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_")]
 

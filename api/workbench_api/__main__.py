@@ -27,7 +27,9 @@ def main(host: str, port: int, prefix: str) -> None:
     if hub is None:
         token = settings.token.get_secret_value()
         if host not in ("127.0.0.1", "localhost", "::1") and not token:
-            raise click.UsageError("Without the hub there is no log-in: set WORKBENCH_TOKEN to listen beyond 127.0.0.1.")
+            raise click.UsageError(
+                "Without the hub there is no log-in: set WORKBENCH_TOKEN to listen beyond 127.0.0.1."
+            )
         said = "asks for WORKBENCH_TOKEN" if token else "has no log-in: whoever can reach it may use it"
         click.echo(f"http://{host}:{port}{prefix}   This service {said}. Ctrl-C ends it.", err=True)
     configure_log()

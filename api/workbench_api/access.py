@@ -36,7 +36,10 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
-            "workbench_requests", "Requests, by route and status.", ["route", "status"], registry=self.registry
+            "workbench_requests",
+            "Requests, by route and status.",
+            ["route", "status"],
+            registry=self.registry,
         )
         self.seconds = Histogram(
             "workbench_execution_seconds",
@@ -132,7 +135,9 @@ def log_config() -> dict[str, Any]:
                 ],
             }
         },
-        "handlers": {"json": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}},
+        "handlers": {
+            "json": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}
+        },
         "root": {"level": "WARNING", "handlers": ["json"]},
         "loggers": {"uvicorn.access": {"level": "CRITICAL"}},
     }

@@ -154,7 +154,11 @@ def _handlers(app: FastAPI, service: Service) -> None:
     def say(request: Request, problem: Problem) -> Response:
         if request.method == "GET" and negotiation.prefers_html(request):
             page = service.pages.render(
-                "problem.html", problem.status, base=service.prefix, problem=problem, call=request.scope.get("call_id")
+                "problem.html",
+                problem.status,
+                base=service.prefix,
+                problem=problem,
+                call=request.scope.get("call_id"),
             )
             page.headers.update(problem.headers or {})
             return page
@@ -184,9 +188,14 @@ def _handlers(app: FastAPI, service: Service) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
-        return say(request, Problem(HTTPStatus(error.status_code), str(error.detail), headers=dict(error.headers or {})))
+        return say(
+            request,
+            Problem(HTTPStatus(error.status_code), str(error.detail), headers=dict(error.headers or {})),
+        )
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:
         log.exception("unexpected", call=request.scope.get("call_id"), exc_info=error)
-        return respond(request, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "An error of ours; the log has its details."))
+        return respond(
+            request, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "An error of ours; the log has its details.")
+        )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from fastapi import Request
 
@@ -126,7 +126,7 @@ def _check_value(name: str, value: Mapping[str, Any]) -> None:
 
 
 def _media(call: Call, name: str, noun: str, accept: list[str]) -> str:
-    """Return the media type of an output: the request's own, else one of ``Accept``, else the noun's first."""
+    """Return the media type of an output: the request's own, one of ``Accept``, or the noun's first."""
     asked = (call.outputs or {}).get(name)
     form = (asked.format if asked is not None else None) or {}
     if form.get("mediaType"):
@@ -140,7 +140,7 @@ def _response(said: object, wanted: list[str], nouns: list[str]) -> Literal["raw
     if said is not None:
         if said not in ("raw", "document"):
             raise InvalidSetting("response", f"is {said!r}", "Use raw or document.")
-        return cast(Literal["raw", "document"], said)
+        return said
     offered = {media for noun in nouns for media in wire.codec(noun).MEDIA}
     for media in wanted:
         if media == "application/json":
@@ -150,5 +150,6 @@ def _response(said: object, wanted: list[str], nouns: list[str]) -> Literal["raw
             return "raw"
     raise Problem(
         HTTPStatus.NOT_ACCEPTABLE,
-        f"Nothing that is accepted is offered. Accept application/json, or one of {', '.join(sorted(offered))}.",
+        "Nothing that is accepted is offered. "
+        f"Accept application/json, or one of {', '.join(sorted(offered))}.",
     )

@@ -66,7 +66,9 @@ class Login:
             "state": state,
         }
         # The hub's public path: the browser comes through the same proxy as we are behind.
-        response = RedirectResponse(f"{self._public_api}/oauth2/authorize?{urlencode(query)}", HTTPStatus.FOUND)
+        response = RedirectResponse(
+            f"{self._public_api}/oauth2/authorize?{urlencode(query)}", HTTPStatus.FOUND
+        )
         self._set(response, request, STATE, f"{state}|{wanted}", _STATE_SECONDS)
         return response
 
@@ -74,7 +76,7 @@ class Login:
         """Exchange the hub's code for a token."""
         expected, _, wanted = request.cookies.get(STATE, "").partition("|")
         if not code or not expected or not hmac.compare_digest(expected.encode(), state.encode()):
-            raise Problem(HTTPStatus.FORBIDDEN, f"This log-in was not begun here. Go to {self._prefix} again.")
+            raise Problem(HTTPStatus.FORBIDDEN, f"This log-in was not begun here: go to {self._prefix}")
         form = {
             "client_id": self.client_id,
             "client_secret": self._token,

@@ -116,14 +116,16 @@ def router(service: Service) -> APIRouter:
         """Say what is here."""
         content = {
             "title": "Seismic workbench",
-            "description": "Methods of seismology as processes. Each is declared once and gives the same answer "
-            "here, in a notebook, on the command line and in a batch job.",
+            "description": "Methods of seismology as processes. Each is declared once, and gives the same "
+            "answer here, in a notebook, on the command line and in a batch job.",
             "version": __version__,
             "links": [
                 *links(request, ""),
                 _link(service, request, "api", "service-desc", MEDIA_TYPE_30, "This API, as OpenAPI 3.0"),
                 _link(service, request, "api.html", "service-doc", "text/html", "This API, to read"),
-                _link(service, request, "conformance", f"{_REL}conformance", "application/json", "What is kept"),
+                _link(
+                    service, request, "conformance", f"{_REL}conformance", "application/json", "What is kept"
+                ),
                 _link(service, request, "conformance", "conformance", "application/json", "What is kept"),
                 _link(service, request, "processes", f"{_REL}processes", "application/json", "The processes"),
             ],
@@ -131,7 +133,9 @@ def router(service: Service) -> APIRouter:
         topics: dict[str, list[dict[str, Any]]] = {}
         for declared in kernel.kernels().values():
             topics.setdefault(declared.topic, []).append(describe.summary(declared))
-        return page(request, "landing.html", content, topics=topics, user=request.state.user, login=service.login)
+        return page(
+            request, "landing.html", content, topics=topics, user=request.state.user, login=service.login
+        )
 
     @routes.get("/conformance", responses=answers(401, 403, 503))
     async def conformance(request: Request) -> Response:
@@ -164,9 +168,17 @@ def router(service: Service) -> APIRouter:
         content = {
             **describe.describe(declared),
             **_MODES,
-            "links": [*links(request, f"processes/{process}"), *_process_links(service, request, process)[1:]],
+            "links": [
+                *links(request, f"processes/{process}"),
+                *_process_links(service, request, process)[1:],
+            ],
         }
-        return page(request, "process.html", content, outputs={output.name: output.noun for output in declared.outputs})
+        return page(
+            request,
+            "process.html",
+            content,
+            outputs={output.name: output.noun for output in declared.outputs},
+        )
 
     @routes.post(
         "/processes/{process}/execution",
@@ -182,7 +194,9 @@ def router(service: Service) -> APIRouter:
         own = [service.url(request), *service.links]
         with service.metrics.running.track_inprogress(), service.metrics.seconds.labels(process).time():
             async with service.places:
-                work = Work(call=asked.call.to_json(), media=asked.media, user=request.state.user.name, links=own)
+                work = Work(
+                    call=asked.call.to_json(), media=asked.media, user=request.state.user.name, links=own
+                )
                 answer = await runners.run(work, service.settings.sync_seconds, service.runner, request)
         return await asyncio.to_thread(results.respond, asked, answer)
 

@@ -27,9 +27,11 @@ def respond(asked: Execution, answer: Answer) -> Response:
         headers["Workbench-Notices"] = _notices(answer["notices"])
     if asked.response == "document":
         content = {name: _inline(output) for name, output in outputs.items()}
-        return Response(json.dumps(content, ensure_ascii=False), headers=headers, media_type="application/json")
+        return Response(
+            json.dumps(content, ensure_ascii=False), headers=headers, media_type="application/json"
+        )
     if len(outputs) == 1:
-        name, output = next(iter(outputs.items()))
+        output = next(iter(outputs.values()))
         suffix = wire.codec(output["noun"]).MEDIA[output["media"]]
         headers["Content-Disposition"] = f'inline; filename="{asked.call.process}{suffix}"'
         return Response(output["data"], headers=headers, media_type=output["media"])
@@ -53,7 +55,9 @@ def _inline(output: Output) -> dict[str, Any] | Any:
 
 def _parts(outputs: Mapping[str, Output], boundary: str) -> list[bytes]:
     parts = [
-        f"--{boundary}\r\nContent-Type: {output['media']}\r\nContent-ID: <{name}>\r\n\r\n".encode() + output["data"] + b"\r\n"
+        f"--{boundary}\r\nContent-Type: {output['media']}\r\nContent-ID: <{name}>\r\n\r\n".encode()
+        + output["data"]
+        + b"\r\n"
         for name, output in outputs.items()
     ]
     return [*parts, f"--{boundary}--\r\n".encode()]

@@ -54,7 +54,7 @@ class Local:
         return await loop.run_in_executor(self._threads, self._isolated.run, request, seconds)
 
     async def ready(self) -> bool:
-        """Processes are started when they are needed."""
+        """Say yes: processes are started when they are needed."""
         return True
 
     async def close(self) -> None:
@@ -79,7 +79,9 @@ async def run(work: Work, seconds: float, runner: Executor, request: Request) ->
     task = asyncio.ensure_future(runner.run(cast(dict[str, Any], work), seconds))
     gone = asyncio.ensure_future(_gone(request))
     try:
-        await asyncio.wait({task, gone}, timeout=seconds + _GRACE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            {task, gone}, timeout=seconds + _GRACE_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
         if task.done():
             return cast(Answer, task.result())
         if gone.done():

@@ -77,7 +77,8 @@ def up(deployment: Deployment) -> None:
         click.echo(f"The workbench is up already: {deployment.url}")
         return
     click.echo(f"\nThe workbench is up: {deployment.url}   ({monotonic() - begun:.0f} s)")
-    click.echo(f"  Log in as scientist and open examples/01-first-earthquake.ipynb; as operator, {deployment.url}hub/admin")
+    click.echo("  Log in as scientist and open examples/01-first-earthquake.ipynb.")
+    click.echo(f"  Log in as operator to see users and servers: {deployment.url}hub/admin")
     click.echo(f"  Web services: {deployment.url}services/workbench/")
     click.echo(f"  State and logs: {deployment.state}   `make status`, `make logs`, `make down`")
     click.echo(f"  {UNISOLATED}")
@@ -107,7 +108,9 @@ def status(deployment: Deployment) -> None:
     table = Table("process", "what", "pid", "state", "health", "up", "address", box=None, pad_edge=False)
     states, well = supervision.states(deployment), True
     supervisor = str(supervision.pid(deployment))
-    table.add_row("supervisor", "Starts each of the others again if it dies", supervisor, "running", "well", "", "")
+    table.add_row(
+        "supervisor", "Starts each of the others again if it dies", supervisor, "running", "well", "", ""
+    )
     for process in deployment.processes():
         entry = states.get(process.name, {"statename": "UNKNOWN", "pid": 0, "start": 0})
         runs = entry["statename"] == "RUNNING"

@@ -237,4 +237,11 @@ def _node() -> Path:
 
 def _proxy() -> Path:
     """Where the set-up installs the proxy."""
-    return Path(sys.prefix) / "proxy" / "node_modules" / "configurable-http-proxy" / "bin" / "configurable-http-proxy"
+    return (
+        Path(sys.prefix)
+        / "proxy"
+        / "node_modules"
+        / "configurable-http-proxy"
+        / "bin"
+        / "configurable-http-proxy"
+    )

@@ -27,7 +27,7 @@ UNISOLATED = (
 _MOST_LOG = 10 * 2**20
 
 
-class LocalSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]
+class LocalSpawner(SimpleLocalProcessSpawner):
     """Start a user's server as a process, with the workbench at hand."""
 
     state_dir = Unicode(config=True, help="The state directory of the deployment.")

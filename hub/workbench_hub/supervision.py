@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
@@ -174,7 +175,5 @@ def _alive(number: int) -> bool:
 
 
 def _signal(number: int, name: signal.Signals) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(number, name)
-    except ProcessLookupError:
-        pass

@@ -5,25 +5,25 @@ from __future__ import annotations
 import base64
 import io
 import json
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import obspy
+import ogc
 import pytest
+from serving import LIMIT, miniseed, served, settings
+from workbench_api import app
+from workbench_api.runners import Local
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import ogc  # noqa: E402
-from conftest import LIMIT, miniseed, served, settings  # noqa: E402
-
-import workbench as wb  # noqa: E402
-from workbench import wire  # noqa: E402
-from workbench_api import app  # noqa: E402
-from workbench_api.runners import Local  # noqa: E402
+import workbench as wb
+from workbench import wire
 
 PATH = "/processes/triggers.sta_lta/execution"
+
+
+def asking(stream):
+    """Return a request for the triggers of a stream."""
+    return {"inputs": {"waveforms": {"value": miniseed(stream)}, "sta": 0.5, "lta": 5.0}}
 
 
 def refused(answer, status, *words):
@@ -75,7 +75,11 @@ def test_documents_hold_each_output_by_name(client, body):
 
 
 def test_an_output_can_be_asked_for_in_a_form(client, body):
-    asked = {**body, "outputs": {"result": {"format": {"mediaType": "application/json"}}}, "response": "document"}
+    asked = {
+        **body,
+        "outputs": {"result": {"format": {"mediaType": "application/json"}}},
+        "response": "document",
+    }
     content = client.post(PATH, json=asked).json()
     assert content["result"]["value"]["noun"] == "Triggers"
     asked["outputs"]["result"]["format"]["mediaType"] = "application/pdf"
@@ -88,7 +92,9 @@ def test_waveforms_come_back_as_miniseed(client, waveforms):
     assert answer.status_code == 200, answer.text
     assert answer.headers["Content-Type"] == "application/vnd.fdsn.mseed"
     assert len(obspy.read(io.BytesIO(answer.content))) == 3
-    document = client.post("/processes/waveforms.filter/execution", json={**asked, "response": "document"}).json()
+    document = client.post(
+        "/processes/waveforms.filter/execution", json={**asked, "response": "document"}
+    ).json()
     assert document["result"]["encoding"] == "base64"
     assert base64.b64decode(document["result"]["value"]) == answer.content
 
@@ -104,14 +110,18 @@ def test_the_preference_for_async_is_honoured_by_running_at_once(client, body):
 def test_several_files_of_one_input_are_merged(client):
     parts = [{"value": miniseed(obspy.Stream([trace]))} for trace in obspy.read()]
     answer = client.post(PATH, json={"inputs": {"waveforms": parts, "sta": 0.5, "lta": 5.0}})
-    whole = client.post(PATH, json={"inputs": {"waveforms": {"value": miniseed(obspy.read())}, "sta": 0.5, "lta": 5.0}})
+    whole = client.post(
+        PATH, json={"inputs": {"waveforms": {"value": miniseed(obspy.read())}, "sta": 0.5, "lta": 5.0}}
+    )
     assert answer.content == whole.content
 
 
 def test_what_was_left_out_is_said(client):
     stream = obspy.read()
     stream[0].data = np.zeros_like(stream[0].data)
-    answer = client.post(PATH, json={"inputs": {"waveforms": {"value": miniseed(stream)}, "sta": 0.5, "lta": 5.0}})
+    answer = client.post(
+        PATH, json={"inputs": {"waveforms": {"value": miniseed(stream)}, "sta": 0.5, "lta": 5.0}}
+    )
     assert answer.status_code == 200
     notices = json.loads(answer.headers["Workbench-Notices"])
     assert notices[0]["subject"].startswith("BW.RJOB")
@@ -160,7 +170,18 @@ def test_wrong_settings_are_named(client, body, given, words):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"17", b"null", b'{"inputs": 3}', b'{"inputs": {"sta": NaN}}', b"[" * 100_000, b"\xff\xfe", b'{"outputs": []}'],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"17",
+        b"null",
+        b'{"inputs": 3}',
+        b'{"inputs": {"sta": NaN}}',
+        b"[" * 100_000,
+        b"\xff\xfe",
+        b'{"outputs": []}',
+    ],
 )
 def test_a_body_that_is_no_request_is_refused(client, content):
     refused(client.post(PATH, content=content, headers={"Content-Type": "application/json"}), 400)
@@ -221,8 +242,7 @@ def test_calls_at_the_same_time_never_mix_their_answers(client):
         stream = original.copy()
         for trace in stream:
             trace.stats.station = f"S{number:03d}"
-        asked = {"inputs": {"waveforms": {"value": miniseed(stream)}, "sta": 0.5, "lta": 5.0}}
-        return number, client.post(PATH, json=asked).text
+        return number, client.post(PATH, json=asking(stream)).text
 
     with ThreadPoolExecutor(16) as threads:
         for number, text in threads.map(ask, range(64)):

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 import jsonschema
+import ogc
 import pytest
+from serving import served, settings
+from workbench_api import app
+from workbench_api.openapi import MEDIA_TYPE_30
+from workbench_api.processes import CONFORMANCE
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import ogc  # noqa: E402
-from conftest import served, settings  # noqa: E402
-
-from workbench import kernel  # noqa: E402
-from workbench_api import app  # noqa: E402
-from workbench_api.openapi import MEDIA_TYPE_30  # noqa: E402
-from workbench_api.processes import CONFORMANCE  # noqa: E402
+from workbench import kernel
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
@@ -27,7 +22,14 @@ def test_landing_page_links_to_all_that_the_standard_asks_for(client):
     ogc.check(content, ogc.LANDING)
     rels = {link["rel"] for link in content["links"]}
     rel = "http://www.opengis.net/def/rel/ogc/1.0/"
-    assert {"self", "alternate", "service-desc", "service-doc", f"{rel}conformance", f"{rel}processes"} <= rels
+    assert {
+        "self",
+        "alternate",
+        "service-desc",
+        "service-doc",
+        f"{rel}conformance",
+        f"{rel}processes",
+    } <= rels
     for link in content["links"]:
         answer = client.get(link["href"], headers={"Accept": link["type"]})
         assert answer.status_code == 200, link
@@ -79,21 +81,33 @@ def test_lists_are_limited_and_go_on(client):
 
 
 def test_an_unknown_process_is_the_standards_own_problem(client):
-    for answer in (client.get("/processes/triggers.nothing"), client.post("/processes/triggers.nothing/execution")):
+    for answer in (
+        client.get("/processes/triggers.nothing"),
+        client.post("/processes/triggers.nothing/execution"),
+    ):
         assert answer.status_code == 404
         assert answer.headers["Content-Type"] == "application/problem+json"
-        assert answer.json()["type"] == "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/no-such-process"
+        assert (
+            answer.json()["type"]
+            == "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/no-such-process"
+        )
         assert "triggers.sta_lta" in answer.json()["detail"]
 
 
 def test_what_is_not_there_is_a_problem_too(client):
-    for method, path, status in [("GET", "/nothing", 404), ("DELETE", "/processes", 405), ("GET", "/static/x", 404)]:
+    for method, path, status in [
+        ("GET", "/nothing", 404),
+        ("DELETE", "/processes", 405),
+        ("GET", "/static/x", 404),
+    ]:
         answer = client.request(method, path)
         assert answer.status_code == status
         ogc.check(answer.json(), ogc.PROBLEM)
 
 
-@pytest.mark.parametrize("path", ["/", "/processes", "/processes/triggers.sta_lta", "/conformance", "/api.html"])
+@pytest.mark.parametrize(
+    "path", ["/", "/processes", "/processes/triggers.sta_lta", "/conformance", "/api.html"]
+)
 def test_pages_need_nothing_from_elsewhere(client, path):
     answer = client.get(path, headers=HTML)
     assert answer.status_code == 200

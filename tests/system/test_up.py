@@ -12,13 +12,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from conftest import Running, command, free_port  # noqa: E402
-from hub import Person  # noqa: E402
-
-from workbench_hub import supervision  # noqa: E402
+from deployed import Running, command, free_port
+from person import Person
+from workbench_hub import supervision
 
 pytestmark = pytest.mark.services
 
@@ -42,7 +38,16 @@ def test_says_what_a_newcomer_needs(running):
 
 def test_locates_the_demonstration_beside_its_truth(running):
     shown = running.said
-    for word in ("origin time", "latitude", "longitude", "depth", "magnitude", "found", "truth", "difference"):
+    for word in (
+        "origin time",
+        "latitude",
+        "longitude",
+        "depth",
+        "magnitude",
+        "found",
+        "truth",
+        "difference",
+    ):
         assert word in shown
     record = json.loads((running.state / "demonstration.json").read_text())
     difference = record["difference"]
@@ -87,7 +92,9 @@ def test_status_shows_each_process(running):
     done = running.command("status")
     assert done.returncode == 0, done.stdout
     for name in PROCESSES:
-        assert any(line.startswith(name) and " well" in line for line in done.stdout.splitlines()), done.stdout
+        assert any(line.startswith(name) and " well" in line for line in done.stdout.splitlines()), (
+            done.stdout
+        )
 
 
 def test_a_second_up_changes_nothing(running):

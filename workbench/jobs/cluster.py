@@ -41,7 +41,9 @@ def security(settings: Settings) -> Security:
     folder = settings.tls_dir
     if not (folder / "cert.pem").is_file():
         raise InvalidSetting(
-            "WORKBENCH_DASK_TLS", f"there are no keys in {folder}", "`make up` makes them; name their directory."
+            "WORKBENCH_DASK_TLS",
+            f"there are no keys in {folder}",
+            "`make up` makes them; name their directory.",
         )
     return Security(
         require_encryption=True,
@@ -71,7 +73,7 @@ def client(settings: Settings) -> Client:
         raise Unavailable(settings.dask, f"does not answer ({error})", "`make status` shows why.") from error
 
 
-def submit(dask: Client, request: dict[str, Any], seconds: float) -> Future:
+def submit(dask: Client, request: dict[str, Any], seconds: float) -> Future[Any]:
     """Send a request of `workbench.jobs.work.work` to the cluster."""
     return dask.submit(isolated, request, seconds, pure=False)
 
@@ -147,8 +149,8 @@ class Cluster:
     async def ready(self) -> bool:
         """Whether the scheduler answers and has a worker."""
         try:
-            dask = await self.connected()
-            return bool((await dask.scheduler.identity())["workers"])
+            scheduler = (await self.connected()).scheduler
+            return scheduler is not None and bool((await scheduler.identity())["workers"])
         except (Unavailable, OSError):
             return False
 

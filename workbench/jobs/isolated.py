@@ -108,7 +108,9 @@ class _Worker:
         except (EOFError, OSError) as error:
             code = self.end()
             raise WorkbenchError(
-                "The call", f"was lost: its process ended with {_how(code)}", "It may have needed more memory."
+                "The call",
+                f"was lost: its process ended with {_how(code)}",
+                "It may have needed more memory.",
             ) from error
         if not good:
             raise answer

@@ -9,7 +9,6 @@ from typing import Any, Self
 
 import httpx
 import websocket
-
 from workbench_hub.health import wait_for
 
 
@@ -87,7 +86,13 @@ class Person:
 
 def _execute(message: str, code: str) -> dict[str, Any]:
     return {
-        "header": {"msg_id": message, "username": "", "session": uuid.uuid4().hex, "msg_type": "execute_request", "version": "5.3"},
+        "header": {
+            "msg_id": message,
+            "username": "",
+            "session": uuid.uuid4().hex,
+            "msg_type": "execute_request",
+            "version": "5.3",
+        },
         "parent_header": {},
         "metadata": {},
         "content": {"code": code, "silent": False, "store_history": False, "allow_stdin": False},

@@ -116,7 +116,10 @@ PROCESS_LIST = {
     "type": "object",
     "required": ["processes", "links"],
     "properties": {
-        "processes": {"type": "array", "items": {"type": "object", "required": ["id", "version"], "properties": _SUMMARY}},
+        "processes": {
+            "type": "array",
+            "items": {"type": "object", "required": ["id", "version"], "properties": _SUMMARY},
+        },
         "links": {"type": "array", "items": LINK},
     },
 }

@@ -1,0 +1,88 @@
+"""A deployment that tests started, and what they ask of it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workbench_hub import supervision
+from workbench_hub.deployment import Deployment
+from workbench_hub.health import healthy
+
+from workbench.settings import Settings
+
+PROGRAM = Path(sys.executable).with_name("workbench-hub")
+
+
+@dataclass
+class Running:
+    """What the tests know about the deployment that runs."""
+
+    state: Path
+    port: int
+    said: str
+    passwords: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def services(self) -> str:
+        return f"{self.url}/services/workbench/"
+
+    @property
+    def deployment(self) -> Deployment:
+        return Deployment(Settings(state=self.state, port=self.port))
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return command(self.state, self.port, *words)
+
+    def pid(self, process: str) -> int:
+        if process == "supervisor":
+            return supervision.pid(self.deployment) or 0
+        return int(supervision.states(self.deployment)[process]["pid"])
+
+    def well(self, process: str) -> bool:
+        """Whether a process runs and says that it is well."""
+        if process == "supervisor":
+            return bool(self.pid(process))
+        entry = supervision.states(self.deployment).get(process, {})
+        health = next(p.health for p in self.deployment.processes() if p.name == process)
+        return entry.get("statename") == "RUNNING" and (not health or healthy(health))
+
+    def all_well(self) -> bool:
+        try:
+            return all(self.well(process.name) for process in self.deployment.processes())
+        except OSError:
+            return False
+
+
+def command(state: Path, port: int, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run ``workbench-hub`` on a state directory."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WORKBENCH_")}
+    environment = {**kept, "WORKBENCH_STATE": str(state), "WORKBENCH_PORT": str(port)}
+    if os.environ.get("NODEMO"):
+        environment["WORKBENCH_ARCHIVE"] = str(state / "archive")
+    return subprocess.run(
+        [PROGRAM, *words], env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def newest_logs(state: Path) -> str:
+    """Return the last lines of each log."""
+    parts = []
+    for path in sorted((state / "logs").glob("*")):
+        lines = path.read_text(errors="replace").splitlines()[-6:]
+        parts.append("\n".join([f"==> {path.name} <==", *lines]))
+    return "\n".join(parts)
