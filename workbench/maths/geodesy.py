@@ -67,7 +67,9 @@ def inverse(lat1: float, lon1: float, lat2: float, lon2: float) -> tuple[float, 
     distance = _B * _arc(sigma, sin_sigma, cos_sigma, cos_2m, cos2_alpha * (_A * _A - _B * _B) / (_B * _B))
     sin_lam, cos_lam = math.sin(lam), math.cos(lam)
     azimuth = math.degrees(math.atan2(cos_u2 * sin_lam, cos_u1 * sin_u2 - sin_u1 * cos_u2 * cos_lam))
-    return distance, azimuth % 360.0
+    # A tiny negative angle comes out of the remainder as 360 itself.
+    azimuth %= 360.0
+    return distance, azimuth if azimuth < 360.0 else 0.0
 
 
 @njit(cache=True, error_model="numpy")

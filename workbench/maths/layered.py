@@ -351,16 +351,16 @@ def _layers(model: VelocityModel, phase: str) -> Layers:
     if not model.name and phase == "S" and not model.has_vs:
         model.with_vp_vs(None)
     depth, velocity = _taup_rows(model.name, phase) if model.name else _rows(model, phase)
-    if (velocity <= 0).any():
-        at = float(depth[int(np.flatnonzero(velocity <= 0)[0])])
+    is_round = bool(model.name) or model.interpolation == "linear"
+    fluid = np.flatnonzero((velocity <= 0) & ((depth < _BOTTOM_KM) | (not is_round)))
+    if fluid.size:
+        at = float(depth[fluid[0]])
         raise BadVelocityModel(
             model.name or "velocity model",
             f"has no S velocity at {at:g} km",
             "A fluid passes no S waves; start the model below it.",
         )
-    if model.interpolation == "constant" and not model.name:
-        return Layers(depth, velocity, _legs(depth, velocity))
-    return _round(depth, velocity)
+    return _round(depth, velocity) if is_round else Layers(depth, velocity, _legs(depth, velocity))
 
 
 def _rows(model: VelocityModel, phase: str) -> tuple[Floats, Floats]:
