@@ -250,7 +250,7 @@ def _records(
                 source.at_s + time - first / rate,
                 effective,
                 math.copysign(strength, amplitude) * motion,
-                coda=0.5,
+                coda=(0.5, 0.3, 0.3) if phase == "P" else (0.3, 0.5, 0.5),
                 coda_s=1.5 + 0.25 * time if phase == "P" else 2.5 + 0.4 * time,
                 random=random,
             )

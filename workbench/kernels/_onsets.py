@@ -4,7 +4,7 @@
    before it (`maths.onsets`); peaks of the joint significance are onsets.
 2. Akaike's criterion finds the sample.
 3. An onset is S if the energy rises more on the horizontal components than on
-   the vertical one, P otherwise.
+   the vertical one, P otherwise; spikes are dropped.
 4. Behind each P, up to the next, S is looked for once more on the horizontal
    components, with nothing before the P taken as noise.
 5. P is put where the trace leaves the noise.
@@ -43,8 +43,8 @@ SETTLE = 2.0
 APART = 0.25
 """Seconds that two peaks must be apart."""
 
-LASTING = 3.0
-"""Significance that the energy must still have half a window after an onset, or it was a spike."""
+LASTING = 2.0
+"""Significance that the energy must have at once and still half a window after, or it was a spike."""
 
 FADED = 0.01
 """Share of the energy that must be left then: no earthquake falls by 20 dB so fast."""
@@ -52,8 +52,12 @@ FADED = 0.01
 TWIN = 0.3
 """Seconds within which two onsets of one phase are one."""
 
-FIRST_RATIO = 0.5
-"""Log ratio of the rises, horizontal over vertical, up to which a first onset is P."""
+FIRST_RATIO, LATER_RATIO = 0.5, -0.25
+"""Log ratio of the rises, horizontal over vertical, up to which an onset is P.
+
+The middle between P and S is near 0 (medians -1.5 and 1.5 at labelled
+onsets); before anything else has come P is more likely, after it S.
+"""
 
 DEAD_RATIO = 2.5
 """The same, above which a vertical component is deaf: a wave that rises above
@@ -206,7 +210,7 @@ def _labelled(record: Record, candidates: list[_Candidate], picking: Picking) ->
         ratio = _ratio(record, candidate.sample)
         deaf = ratio is not None and not earlier and ratio > DEAD_RATIO
         if ratio is not None:
-            is_s = not deaf and ratio > (0.0 if earlier else FIRST_RATIO)
+            is_s = not deaf and ratio > (LATER_RATIO if earlier else FIRST_RATIO)
         elif record.vertical is not None:
             # One component: S has lower frequencies than the P before it.
             is_s = bool(earlier) and candidate.band < max(earlier, key=lambda o: o.significance).band
@@ -305,6 +309,8 @@ def _s_behind(record: Record, p: _Candidate, last: int, picking: Picking) -> _Ca
     if best is None or best[0] < picking.s_threshold:
         return None
     sample, error = change(record, record.horizontals, tuple(used), best[1], 0.5, 0.3, first)
+    if not _lasts(record, best[2], sample):
+        return None
     return _Candidate("S", sample, best[0], best[2], tuple(used), error, 0.0)
 
 

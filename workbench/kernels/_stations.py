@@ -44,7 +44,7 @@ def onsets(instrument: Instrument, picking: Picking) -> Iterator[Onset]:
 
 
 def best(of_station: Iterable[Onset]) -> list[Onset]:
-    """Of onsets that several instruments of a station see keep the most significant."""
+    """Of onsets that several instruments of a station see keep the clearest."""
     every = sorted(of_station, key=lambda onset: (onset.time, onset.id))
     kept = []
     for onset in every:
@@ -53,7 +53,7 @@ def best(of_station: Iterable[Onset]) -> list[Onset]:
             for other in every
             if other.id[:-1] != onset.id[:-1] and abs(other.time - onset.time) < SAME_S * 1e9
         )
-        if all((onset.significance, onset.id) > (other.significance, other.id) for other in rivals):
+        if all((onset.snr, onset.id) > (other.snr, other.id) for other in rivals):
             kept.append(onset)
     return kept
 

@@ -233,18 +233,18 @@ def jump(x: Floats, at: int, short: int, long: int) -> tuple[float, float]:
 
 @njit(cache=True, error_model="numpy")
 def lasting(x: Floats, at: int, short: int, long: int, freedom: float) -> tuple[float, float]:
-    """How far the energy still exceeds that before an onset, half a window after it.
+    """How far the energy exceeds that before an onset, at once and half a window later.
 
-    Compared are ``x[at + short // 2 : at + short // 2 + short]`` and the `long`
-    samples before `at`.  A spike has died away by then, also in a filter of the
-    width that belongs to the window; an earthquake has not.
+    Compared with the `long` samples before `at` are the half window that
+    follows and the whole one after that.  A spike has died away by then, also in a
+    filter of the width that belongs to the window; an earthquake has not.
 
     Returns
     -------
     significance : float
-        Infinite if the data end before.
+        The smaller of the two; infinite if the data end before.
     share : float
-        Mean energy then over that of the first half window; 1 if the data end before.
+        Mean energy later over that at once; 1 if the data end before.
 
     Examples
     --------
@@ -269,4 +269,6 @@ def lasting(x: Floats, at: int, short: int, long: int, freedom: float) -> tuple[
     if before <= 0.0 or early <= 0.0:
         return math.inf, 1.0
     before, early, late = before / (at - first), early / (begin - at), late / (stop - begin)
-    return _deviate(late / before, (stop - begin) * freedom, (at - first) * freedom), late / early
+    noise = (at - first) * freedom
+    at_once = _deviate(early / before, (begin - at) * freedom, noise)
+    return min(at_once, _deviate(late / before, (stop - begin) * freedom, noise)), late / early

@@ -99,7 +99,7 @@ def arrival(
     onset_s: float,
     corner_hz: float,
     motion: npt.ArrayLike,
-    coda: float,
+    coda: npt.ArrayLike,
     coda_s: float,
     random: np.random.Generator,
 ) -> Floats:
@@ -120,8 +120,9 @@ def arrival(
         Corner frequency f at the station, source and path together.
     motion : array_like, shape (3,)
         Direction and largest amplitude of the direct pulse on Z, N, E.
-    coda : float
-        Largest amplitude of the coda over that of the pulse.
+    coda : array_like, shape (3,)
+        Largest amplitude of the coda on Z, N, E over that of the pulse.  Under a
+        station rays are steep, so the coda of P is stronger on Z and that of S on N and E.
     coda_s : float
         Time in which the coda falls by a factor e.
     random : numpy.random.Generator
@@ -145,10 +146,12 @@ def arrival(
     pulse /= np.abs((2 * fine - omega * fine**2) * np.exp(-omega * fine)).max()
     kernel = pulse[: max(2, math.ceil(3 * rate / corner_hz))]
     scattered = random.standard_normal((3, t.size)) * np.exp(-t / coda_s)
+    scattered *= np.asarray(coda, dtype=np.float64)[:, None]
     size = 1 << (t.size + kernel.size).bit_length()
     coda_waves = np.fft.irfft(np.fft.rfft(scattered, size) * np.fft.rfft(kernel, size), size)[:, : t.size]
     # A short rise keeps the coda from competing with the direct pulse.
-    coda_waves *= coda * np.linalg.norm(direct) / max(np.abs(coda_waves).max(), 1e-300)
+    largest = np.abs(coda_waves).max()
+    coda_waves *= np.max(coda) * np.linalg.norm(direct) / max(largest, 1e-300)
     coda_waves *= 1 - np.exp(-t * corner_hz)
     out[:, first:last] = direct[:, None] * pulse + coda_waves
     return out
