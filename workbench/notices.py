@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-__all__ = ["Listener", "Notice", "WorkbenchWarning", "listen", "notice", "progress"]
+__all__ = ["Listener", "Notice", "WorkbenchWarning", "listen", "notice", "part", "progress"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,3 +124,35 @@ def progress(fraction: float, doing: str = "") -> None:
     listener = _listener.get()
     if listener is not None and listener.on_progress is not None:
         listener.on_progress(min(max(fraction, 0.0), 1.0), doing)
+
+
+@contextmanager
+def part(first: float, last: float) -> Iterator[None]:
+    """Make the progress of what is called inside a part of one's own.
+
+    Parameters
+    ----------
+    first, last : float
+        Fractions of one's own work between which this part lies.
+
+    Examples
+    --------
+    >>> with listen(on_progress=lambda done, doing: print(done)):
+    ...     with part(0.5, 1.0):
+    ...         progress(0.5)
+    0.75
+    """
+    outer = _listener.get()
+    if outer is None or outer.on_progress is None:
+        yield
+        return
+    report = outer.on_progress
+
+    def scaled(fraction: float, doing: str) -> None:
+        report(first + (last - first) * fraction, doing)
+
+    token = _listener.set(Listener(outer.notices, outer.on_notice, scaled))
+    try:
+        yield
+    finally:
+        _listener.reset(token)
