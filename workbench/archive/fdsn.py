@@ -26,7 +26,7 @@ from workbench.archive.runs import from_records, join, to_stream, trim
 from workbench.archive.samples import decode
 from workbench.archive.selection import Selection
 from workbench.archive.stations import Level
-from workbench.errors import InvalidSetting, ResourceExceeded, Unavailable
+from workbench.errors import InvalidSetting, NoData, ResourceExceeded, Unavailable
 
 __all__ = ["Fdsn"]
 
@@ -85,6 +85,8 @@ class Fdsn:
         ------
         ResourceExceeded
             If the centre finds the request too large.
+        NoData
+            If it does not give them to everybody.
         Unavailable
             If it does not answer as it should.
         """
@@ -158,7 +160,7 @@ class Fdsn:
                 self.name, f"refuses the request for {what} ({_said(error)})", "Change the selection."
             ) from error
         except (FDSNUnauthorizedException, FDSNForbiddenException) as error:
-            raise InvalidSetting(
+            raise NoData(
                 self.name, f"does not give these {what} to everybody", "Ask the data centre for access."
             ) from error
         except (FDSNException, *_UNNAMED) as error:

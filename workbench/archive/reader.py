@@ -18,11 +18,11 @@ from workbench.archive.layout import DayFile, day_of
 from workbench.archive.records import Scan, scan
 from workbench.archive.runs import Run, from_records, join, trim
 from workbench.archive.samples import decode
-from workbench.archive.stretches import Stretch
+from workbench.archive.stretches import Stretch, digest
 from workbench.errors import Unavailable
 from workbench.notices import notice
 
-__all__ = ["Taken", "read_records", "read_runs", "take"]
+__all__ = ["Taken", "fingerprints", "read_records", "read_runs", "take"]
 
 _TRIES = 5
 
@@ -131,6 +131,25 @@ def take(index: Index, files: Sequence[DayFile], start: int, end: int, wanted: s
             inside &= np.isin(rows["channel"], channels) & (rows["n"] > 0) & (rows["rate"] > 0)
             if inside.any():
                 yield Taken(path, buffer, Scan(headers.ids, rows[inside], []))
+
+
+def fingerprints(root: Path, found: Sequence[Stretch]) -> list[Stretch]:
+    """Return those stretches that have good samples, with their fingerprints."""
+    done = []
+    for path, group in groupby(found, key=lambda one: one.path):
+        try:
+            with (root / path).open("rb") as file:
+                for one in group:
+                    file.seek(one.offset)
+                    buffer = file.read(one.length)
+                    decoded = decode(buffer, scan(buffer).records)
+                    samples = [part for part in decoded.samples if len(part)]
+                    if samples:
+                        name = digest(one.id, one.start, one.rate, np.concatenate(samples))
+                        done.append(replace(one, fingerprint=name))
+        except OSError as error:
+            raise trouble(root / path, error) from error
+    return done
 
 
 def _read_file(index: Index, path: str, some: list[Stretch]) -> list[bytes] | None:

@@ -8,6 +8,7 @@ mean (time, rate, length) is as in libmseed, against which the tests compare.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from workbench.maths import headers
 
-__all__ = ["RECORD", "Fault", "Scan", "concat", "scan", "scan_file"]
+__all__ = ["RECORD", "Fault", "Scan", "concat", "record_blocks", "scan", "scan_file"]
 
 RECORD = np.dtype(
     [
@@ -37,6 +38,7 @@ RECORD = np.dtype(
 )
 """One row a record."""
 
+_BLOCK = 64 * 2**20
 _BEGIN = re.compile(rb"(?=[0-9 \x00]{6}[DRQM][ \x00])")
 _CONTROL = re.compile(rb"[0-9 \x00]{6}[VAST][ \x00*]")
 _SENSELESS = {
@@ -110,29 +112,37 @@ def scan(buffer: bytes | npt.NDArray[np.uint8], *, offset: int = 0) -> Scan:
     )
 
 
-def scan_file(file: BinaryIO, *, block: int = 64 * 2**20) -> Scan:
-    """Read all headers of an open file, a block of it at a time.
+def scan_file(file: BinaryIO, *, block: int = _BLOCK) -> Scan:
+    """Read all headers of an open file, a block of it at a time."""
+    parts: list[Scan] = []
+    at = 0
+    for buffer in record_blocks(file, block=block):
+        parts.append(scan(buffer, offset=at))
+        at += len(buffer)
+    return concat(parts)
+
+
+def record_blocks(file: BinaryIO, *, block: int = _BLOCK) -> Iterator[bytes]:
+    """Go through an open file in blocks that end where a record ends.
 
     The file is read, not mapped: a program that shortens a mapped file kills
     whoever looks at it.
     """
-    parts: list[Scan] = []
-    at, rest = 0, b""
+    rest = b""
     while True:
         fresh = file.read(block)
         buffer = rest + fresh
-        found = scan(buffer, offset=at)
         if len(fresh) < block:
-            parts.append(found)
-            return concat(parts)
+            yield buffer
+            return
         # A record may be cut at the end of the block: leave that to the next round.
-        limit = at + len(buffer) - headers.LONGEST
-        last = found.records["offset"] + found.records["length"]
-        kept = found.records[last <= limit]
-        done = max(int(last[last <= limit].max(initial=at)), at)
-        faults = [fault for fault in found.faults if fault.offset + fault.length <= done]
-        parts.append(Scan(found.ids, kept, faults))
-        rest, at = buffer[done - at :], done
+        records = scan(buffer).records
+        limit = max(0, len(buffer) - headers.LONGEST)
+        last = records["offset"] + records["length"]
+        done = int(last[last <= limit].max(initial=0)) or int(records["offset"].min(initial=limit))
+        if done:
+            yield buffer[:done]
+        rest = buffer[done:]
 
 
 def concat(parts: list[Scan]) -> Scan:

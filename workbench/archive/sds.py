@@ -10,15 +10,17 @@ from typing import Any
 from obspy import Catalog, Inventory, Stream, Trace, UTCDateTime
 
 from workbench.archive.events import EventFilter, EventStore
+from workbench.archive.files import trouble
 from workbench.archive.index import Index
 from workbench.archive.layout import DayFile, day_file, day_files
-from workbench.archive.reader import read_records, read_runs
+from workbench.archive.reader import fingerprints, read_records, read_runs
+from workbench.archive.records import record_blocks
 from workbench.archive.runs import to_stream
 from workbench.archive.selection import Selection
 from workbench.archive.stations import Level, StationStore
 from workbench.archive.traces import from_stream
-from workbench.archive.writer import Written, bundles, write
-from workbench.errors import WorkbenchError
+from workbench.archive.writer import Bundle, Written, bundles, write
+from workbench.errors import NoData, UnreadableFile, WorkbenchError
 from workbench.notices import notice
 
 __all__ = ["Archive"]
@@ -158,7 +160,7 @@ class Archive:
 
     def write(
         self,
-        data: Stream | Trace | bytes,
+        data: Stream | Trace | bytes | Path,
         *,
         encoding: str | None = None,
         record_length: int | None = None,
@@ -167,7 +169,7 @@ class Archive:
 
         Parameters
         ----------
-        data : Stream, Trace or bytes
+        data : Stream, Trace, bytes or Path
             Traces, or miniSEED records, which are kept as they are.
         encoding : str, optional
             Of traces: STEIM1, STEIM2, INT16, INT32, FLOAT32 or FLOAT64; by
@@ -186,18 +188,61 @@ class Archive:
             If nothing of it can be archived; what only a part of it suffers
             from is a notice.
         """
+        if isinstance(data, Path):
+            return self._write_file(data)
         if isinstance(data, bytes):
-            found, problems = bundles(data)
-        else:
-            stream = Stream([data]) if isinstance(data, Trace) else data
-            runs, problems = from_stream(stream, encoding=encoding, record_length=record_length)
-            found, more = bundles(b"", runs)
-            problems += more
+            return self._write(*bundles(data))
+        stream = Stream([data]) if isinstance(data, Trace) else data
+        runs, problems = from_stream(stream, encoding=encoding, record_length=record_length)
+        found, more = bundles(b"", runs)
+        return self._write(found, problems + more)
+
+    def _write_file(self, path: Path) -> Written:
+        done = Written()
+        problems: list[WorkbenchError] = []
+        some, at = False, 0
+        try:
+            with path.open("rb") as file:
+                for block in record_blocks(file):
+                    found, more = bundles(block, offset=at)
+                    problems += more
+                    some |= bool(found)
+                    done.add(self._write(found, []))
+                    at += len(block)
+        except OSError as error:
+            raise trouble(path, error) from error
+        named: list[WorkbenchError] = [
+            UnreadableFile(f"{path}: {one.subject}", one.problem, one.remedy) for one in problems
+        ]
+        if not some:
+            raise named[0] if named else NoData(str(path), "holds no miniSEED records", "Check the file.")
+        _name(named, nothing=False)
+        return done
+
+    def _write(self, found: dict[str, Bundle], problems: list[WorkbenchError]) -> Written:
         _name(problems, nothing=not found)
         done = write(self.root, self.locks, found)
         changed = (day_file(self.root, path) for path in done.files)
         self.index.refresh(file for file in changed if file is not None)
         return done
+
+    def fingerprint(self, selection: Selection | str) -> str:
+        """Return a digest of the selected samples, which changes whenever they do.
+
+        It is made of the fingerprints of the stretches of records that touch
+        the span, so it may also change with samples just outside it.  They are
+        kept in the index, so that the samples are decoded once only.
+        """
+        chosen = Selection.parse(selection) if isinstance(selection, str) else selection
+        start, end = chosen.span
+        files = self.files(chosen)
+        self.index.refresh(files)
+        found = [one for one in self.index.stretches(files, start.ns, end.ns) if chosen.matches(one.id)]
+        fresh = fingerprints(self.root, [one for one in found if one.fingerprint is None])
+        self.index.keep_fingerprints(fresh)
+        known = [one for one in found if one.fingerprint is not None]
+        lines = sorted(f"{one.id} {one.start} {one.rate!r} {one.fingerprint}" for one in known + fresh)
+        return hashlib.sha256("\n".join([str(chosen), *lines]).encode()).hexdigest()
 
 
 def _name(problems: list[WorkbenchError], *, nothing: bool) -> None:

@@ -80,7 +80,9 @@ class Bundle:
     runs: list[Run] = field(default_factory=list)
 
 
-def bundles(buffer: bytes, runs: Iterable[Run] = ()) -> tuple[dict[str, Bundle], list[WorkbenchError]]:
+def bundles(
+    buffer: bytes, runs: Iterable[Run] = (), *, offset: int = 0
+) -> tuple[dict[str, Bundle], list[WorkbenchError]]:
     """Sort records and runs into day files.
 
     Parameters
@@ -88,6 +90,8 @@ def bundles(buffer: bytes, runs: Iterable[Run] = ()) -> tuple[dict[str, Bundle],
     buffer : bytes
         miniSEED, possibly none.
     runs : iterable of Run
+    offset : int
+        Where the buffer lies in its file.
 
     Returns
     -------
@@ -130,7 +134,7 @@ def bundles(buffer: bytes, runs: Iterable[Run] = ()) -> tuple[dict[str, Bundle],
         for day, part in cut_days(run):
             found.setdefault(place(run.id, day), Bundle(run.id)).runs.append(part)
     problems += [
-        BadInput(f"byte {fault.offset}", fault.problem, "It is left out; get the data again.")
+        BadInput(f"byte {offset + fault.offset}", fault.problem, "It is left out; get the data again.")
         for fault in whole.faults
     ]
     return found, problems
