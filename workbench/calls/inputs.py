@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from workbench.wire import Datum
 __all__ = ["combine", "fits", "resolve"]
 
 _TIMEOUT_S = 60.0
+
+Fetch = Callable[[], list[Datum]]
 
 
 def fits(noun: str, declared: DataInput) -> bool:
@@ -78,50 +81,44 @@ def resolve(declared: DataInput, values: list[dict[str, Any]], policy: Policy) -
         As said above, or if the policy does not allow a value.
     """
     found: list[Datum] = []
-    failed: UnreadableFile | None = None
-    for number, value in enumerate(values):
-        form = next(form for form in ("selection", "href", "value", "path") if form in value)
-        if form not in policy.forms:
-            raise InvalidSetting(
-                f"input '{declared.name}'",
-                f"is given as a {form}, which is not taken here",
-                f"Give {', '.join(sorted(policy.forms))}.",
-            )
-        label = declared.name if len(values) == 1 else f"{declared.name}[{number}]"
+    failed: list[UnreadableFile] = []
+    for fetch in [fetch for value in values for fetch in _fetches(declared, value, policy)]:
         try:
-            found += _FETCH[form](declared, value, policy, label)
+            found += _fitting(declared, fetch())
         except UnreadableFile as error:
-            if failed is not None:
-                notice(failed.subject, failed.problem, failed.remedy)
-            failed = error
-    if failed is not None:
-        if not found:
-            raise failed
-        notice(failed.subject, failed.problem, failed.remedy)
+            failed.append(error)
+    if failed and not found:
+        raise failed[0]
+    for broken in failed:
+        notice(broken.subject, broken.problem, broken.remedy)
     return found
 
 
-def _text(value: dict[str, Any], form: str, label: str) -> str:
+def _fetches(declared: DataInput, value: dict[str, Any], policy: Policy) -> Iterator[Fetch]:
+    """Go through the files or answers that a value stands for, each to be fetched by a call."""
+    form = next(form for form in ("selection", "href", "value", "path") if form in value)
+    if form not in policy.forms:
+        raise InvalidSetting(
+            f"input '{declared.name}'",
+            f"is given as a {form}, which is not taken here",
+            f"Give {', '.join(sorted(policy.forms))}.",
+        )
+    if form == "selection":
+        from workbench.calls import selections
+
+        yield partial(selections.fetch, declared, value["selection"], policy)
+        return
     text = value[form]
     if not isinstance(text, str) or not text:
-        raise InvalidSetting(f"input '{label}'", f"its {form} is no text", "Give a text that is not empty.")
-    return text
-
-
-def _from_path(declared: DataInput, value: dict[str, Any], policy: Policy, label: str) -> list[Datum]:
-    path = (policy.base or Path()) / Path(_text(value, "path", label)).expanduser()
-    if not path.exists():
-        raise BadInput(
-            str(path), "there is no such file", "Paths in a Call are relative to the file that holds it."
+        raise InvalidSetting(
+            f"input '{declared.name}'", f"its {form} is no text", "Give a text that is not empty."
         )
-    wanted = value.get("sha256")
-    if wanted is not None and path.is_file():
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest != wanted:
-            raise BadInput(str(path), "has changed since the Call was written", "Write the Call again.")
-    read = policy.reader.take if policy.reader is not None else partial(wire.read_all, limit=policy.max_bytes)
-    return _fitting(declared, [datum for file in expand(path) for datum in read(file)])
+    if form == "path":
+        yield from _of_path(text, value.get("sha256"), policy)
+    elif form == "value":
+        yield partial(_of_value, text, f"input '{declared.name}'", policy)
+    else:
+        yield partial(_of_link, text, f"input '{declared.name}'", policy)
 
 
 def _fitting(declared: DataInput, data: list[Datum]) -> list[Datum]:
@@ -129,18 +126,34 @@ def _fitting(declared: DataInput, data: list[Datum]) -> list[Datum]:
     return [datum for datum in data if fits(datum.noun, declared)] or data
 
 
-def _from_value(declared: DataInput, value: dict[str, Any], policy: Policy, label: str) -> list[Datum]:
-    text = _text(value, "value", label)
+def _of_path(text: str, digest: object, policy: Policy) -> Iterator[Fetch]:
+    path = (policy.base or Path()) / Path(text).expanduser()
+    if not path.exists():
+        raise BadInput(
+            str(path), "there is no such file", "Paths in a Call are relative to the file that holds it."
+        )
+    if digest is not None and path.is_file():
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        if found != digest:
+            raise BadInput(str(path), "has changed since the Call was written", "Write the Call again.")
+    for file in expand(path):
+        if policy.reader is not None:
+            yield partial(policy.reader.take, file)
+        else:
+            yield partial(wire.read_all, file, limit=policy.max_bytes)
+
+
+def _of_value(text: str, name: str, policy: Policy) -> list[Datum]:
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         # XML and CSV are not base64 by their very first characters.
         data = text.encode()
-    return _fitting(declared, wire.read_all(data, name=label, limit=policy.max_bytes))
+    return wire.read_all(data, name=name, limit=policy.max_bytes)
 
 
-def _from_link(declared: DataInput, value: dict[str, Any], policy: Policy, label: str) -> list[Datum]:
-    link = _text(value, "href", label)
+def _of_link(link: str, name: str, policy: Policy) -> list[Datum]:
     parts = urlsplit(link)
     allowed = (
         parts.scheme in ("http", "https")
@@ -151,12 +164,9 @@ def _from_link(declared: DataInput, value: dict[str, Any], policy: Policy, label
     )
     if not allowed:
         raise InvalidSetting(
-            f"input '{label}'",
-            f"links to {link}, which is not allowed",
-            "Send the data, or give a selection.",
+            name, f"links to {link}, which is not allowed", "Send the data, or give a selection."
         )
-    data = _download(link, policy.max_bytes)
-    return _fitting(declared, wire.read_all(data, name=link, limit=policy.max_bytes))
+    return wire.read_all(_download(link, policy.max_bytes), name=link, limit=policy.max_bytes)
 
 
 def _download(link: str, limit: int) -> bytes:
@@ -178,17 +188,3 @@ def _download(link: str, limit: int) -> bytes:
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Unavailable(link, f"does not answer ({error})", "Try later, or send the data.") from error
     return b"".join(parts)
-
-
-def _from_selection(declared: DataInput, value: dict[str, Any], policy: Policy, label: str) -> list[Datum]:
-    from workbench.calls import selections
-
-    return selections.fetch(declared, value["selection"], policy)
-
-
-_FETCH = {
-    "path": _from_path,
-    "value": _from_value,
-    "href": _from_link,
-    "selection": _from_selection,
-}
