@@ -16,7 +16,7 @@ from workbench.calls.files import replacing, replacing_folder, write_bytes
 from workbench.errors import InvalidSetting
 from workbench.notices import Notice
 
-__all__ = ["Result", "write_output", "write_results"]
+__all__ = ["Result", "user_name", "write_output", "write_results"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Result:
             "code": self.code,
             "environment": self.environment,
             "host": platform.node(),
-            "user": _user(),
+            "user": user_name(),
             "job": os.environ.get("SLURM_JOB_ID", ""),
             "started": self.started,
             "duration_s": self.duration_s,
@@ -145,7 +145,8 @@ def _wanted(call: Call, name: str) -> str:
     return str((form or {}).get("mediaType", ""))
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Return who runs this."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):

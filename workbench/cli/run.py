@@ -17,7 +17,7 @@ from workbench.calls import Call, Policy, Result
 from workbench.calls import run as run_call
 from workbench.calls.files import write_bytes
 from workbench.calls.reader import Reader
-from workbench.calls.results import write_output, write_results
+from workbench.calls.results import user_name, write_output, write_results
 from workbench.cli import assign, options, terminal
 from workbench.errors import Incomplete, InvalidSetting, WorkbenchError
 from workbench.kernel import Kernel
@@ -232,6 +232,7 @@ def _line(call: Call, event: str, **facts: Any) -> dict[str, Any]:
         "time": now,
         "event": event,
         "call": hashlib.sha256(json.dumps(call.to_json(), sort_keys=True).encode()).hexdigest()[:16],
+        "user": user_name(),
         "job": os.environ.get("SLURM_JOB_ID", ""),
         **facts,
     }
