@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    import httpx
+    from distributed import Client
 
 REQUIRED = frozenset(filter(None, os.environ.get("REQUIRE", "").split(",")))
 """Components whose absence is a failure: ``REQUIRE=shared,slurm,docker,browser``."""
@@ -19,6 +24,48 @@ def missing(component: str, reason: str) -> None:
     pytest.skip(f"{component} is missing: {reason}")
 
 
+@pytest.fixture(name="missing", scope="session")
+def _missing() -> Callable[[str, str], None]:
+    """Return `missing`, for tests that find out by themselves."""
+    return missing
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """End with a table of what was left out for want of a component."""
+    left_out: dict[str, list[str]] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else ""
+        component, found, why = reason.removeprefix("Skipped: ").partition(" is missing: ")
+        if found:
+            left_out.setdefault(component, []).append(why)
+    if not left_out:
+        return
+    terminalreporter.section("left out")
+    for component, reasons in sorted(left_out.items()):
+        terminalreporter.write_line(f"{component:<10} {len(reasons):>4} tests   {reasons[0]}")
+    terminalreporter.write_line("REQUIRE=" + ",".join(sorted(left_out)) + " makes these failures.")
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[httpx.Client]:
+    """Return a client of the web services, which run kernels in processes beside them."""
+    from serving import served, settings
+    from workbench_api import app
+
+    with served(app.create(settings())) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """Return a client of a Dask cluster with TLS, as `make up` starts it."""
+    from clustered import clustered
+    from workbench.jobs import client
+
+    with clustered(tmp_path_factory.mktemp("keys")) as settings, client(settings) as dask:
+        yield dask
+
+
 @pytest.fixture(scope="session")
 def shared() -> Callable[[str], Path]:
     """Return the folder of a recorded case: ``shared("crl_corinth20100118")``."""
@@ -27,7 +74,7 @@ def shared() -> Callable[[str], Path]:
     def case(name: str) -> Path:
         folder = root / "data" / name
         if not folder.is_dir():
-            missing("shared", f"no recordings of {name} (set WORKBENCH_SHARED to the folder that holds data/)")
+            missing("shared", f"no recordings of {name}: set WORKBENCH_SHARED to the folder that holds data/")
         return folder
 
     return case

@@ -7,6 +7,7 @@ output; `@surface` adds one.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -22,6 +23,7 @@ from workbench import kernel as declarations
 from workbench import wire
 from workbench.calls import Call, Policy
 from workbench.demo import examples
+from workbench.jobs import result, submit
 from workbench.kernel import Kernel
 from workbench.notices import listen
 
@@ -107,6 +109,41 @@ def batch(asked: Asked) -> Bytes:
     record = json.loads((target / "provenance.json").read_text())
     assert record["inputs"] == asked.call.run(Policy(base=asked.folder)).fingerprints
     return _written(asked, target)
+
+
+@surface
+def worker(asked: Asked) -> Bytes:
+    """A worker of a Dask cluster, in a process of its own."""
+    dask = asked.fixture("dask")
+    answer = result(submit(dask, {"call": _sent(asked).to_json()}, seconds=300).result())
+    return _read(asked, {name: output["data"] for name, output in answer["outputs"].items()})
+
+
+@surface
+def web(asked: Asked) -> Bytes:
+    """The web service: data as base64 in the body, outputs by value in a document."""
+    body = {"inputs": _sent(asked).inputs, "response": "document"}
+    answer = asked.fixture("services").post(f"/processes/{asked.kernel.id}/execution", json=body, timeout=300)
+    assert answer.status_code == 200, answer.text
+    outputs = {}
+    for name, output in answer.json().items():
+        packed = output.get("encoding") == "base64"
+        outputs[name] = base64.b64decode(output["value"]) if packed else output["value"].encode()
+    return _read(asked, outputs)
+
+
+def _sent(asked: Asked) -> Call:
+    """The Call with its data in it."""
+    inputs = dict(asked.call.inputs)
+    for name, values in asked.call.split().data.items():
+        content = (asked.folder / values[0]["path"]).read_bytes()
+        inputs[name] = {"value": base64.b64encode(content).decode()}
+    return Call(process=asked.kernel.id, inputs=inputs)
+
+
+def _read(asked: Asked, outputs: dict[str, bytes]) -> Bytes:
+    nouns = {item.name: item.noun for item in asked.kernel.outputs}
+    return {name: wire.canonical(wire.read(data, nouns[name])) for name, data in outputs.items()}
 
 
 def _data(asked: Asked) -> dict[str, Any]:

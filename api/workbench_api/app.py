@@ -24,6 +24,7 @@ from workbench_api import negotiation, openapi, processes
 from workbench_api.access import Access
 from workbench_api.identity import Alone, Hub, Identity
 from workbench_api.login import Login
+from workbench_api.pages import Pages
 from workbench_api.problems import ClientGone, Problem, from_error, respond
 from workbench_api.processes import LoginNeeded, Service
 from workbench_api.runners import Executor, executor
@@ -73,7 +74,8 @@ def create(
         login = Login(identity, client, hub.api_url, hub.token, prefix)
     hosts = [host.strip() for host in settings.href_hosts.split(",") if host.strip()]
     links = [f"https://{host}/" for host in hosts]
-    service = Service(settings, prefix, identity, runner or executor(settings), login, links)
+    pages = Pages(login.hub_path if login else "")
+    service = Service(settings, prefix, identity, runner or executor(settings), login, links, pages)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:

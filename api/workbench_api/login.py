@@ -100,9 +100,14 @@ class Login:
     async def logout(self, request: Request) -> Response:
         """Forget the cookie, and log out at the hub."""
         self._hub.forget(request.cookies.get(COOKIE, ""))
-        response = RedirectResponse(f"{self._public_api.removesuffix('/api')}/logout", HTTPStatus.FOUND)
+        response = RedirectResponse(f"{self.hub_path}logout", HTTPStatus.FOUND)
         response.delete_cookie(COOKIE, path=self._prefix)
         return response
+
+    @property
+    def hub_path(self) -> str:
+        """Where a browser finds the hub."""
+        return self._public_api.removesuffix("api")
 
     @property
     def _public_api(self) -> str:

@@ -30,9 +30,15 @@ def words(text: str) -> Markup:
 
 
 class Pages:
-    """Templates of this package; what they are given is escaped."""
+    """Templates of this package; what they are given is escaped.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    hub : str
+        Path of the hub, which each page links to; empty for none.
+    """
+
+    def __init__(self, hub: str = "") -> None:
         self._environment = jinja2.Environment(
             loader=jinja2.PackageLoader("workbench_api"),
             autoescape=True,
@@ -41,6 +47,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.filters["words"] = words
+        self._environment.globals["prefix_of_hub"] = hub
 
     def render(self, template: str, status: HTTPStatus = HTTPStatus.OK, **content: Any) -> Response:
         """Write a page."""

@@ -55,6 +55,9 @@ class Service:
         None where there is no hub.
     links : list of str
         What a link in a request may begin with.
+    pages : Pages
+    metrics : Metrics
+    places : Places
     """
 
     settings: Settings
@@ -63,9 +66,9 @@ class Service:
     runner: Executor
     login: Login | None
     links: list[str]
+    pages: Pages
     metrics: Metrics = field(default_factory=Metrics)
     places: Places = field(default_factory=Places)
-    pages: Pages = field(default_factory=Pages)
 
     def url(self, request: Request, path: str = "") -> str:
         """Return the address of one of our resources, as the client reaches it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 from fastapi import Request
 
@@ -25,7 +25,7 @@ _GRACE_SECONDS = 30.0
 class Executor(Protocol):
     """Where Calls are run."""
 
-    async def run(self, request: dict[str, Any], seconds: float) -> Any:
+    async def run(self, request: Work, seconds: float) -> Answer:
         """Run one, in at most so many seconds."""
 
     async def ready(self) -> bool:
@@ -48,10 +48,11 @@ class Local:
         self._isolated = Isolated(TARGET, size)
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="isolated")
 
-    async def run(self, request: dict[str, Any], seconds: float) -> Any:
+    async def run(self, request: Work, seconds: float) -> Answer:
         """Run one in the next process that is free."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._isolated.run, request, seconds)
+        answer = await loop.run_in_executor(self._threads, self._isolated.run, request, seconds)
+        return cast(Answer, answer)
 
     async def ready(self) -> bool:
         """Say yes: processes are started when they are needed."""
@@ -76,14 +77,14 @@ async def run(work: Work, seconds: float, runner: Executor, request: Request) ->
     WorkbenchError
         What went wrong.
     """
-    task = asyncio.ensure_future(runner.run(cast(dict[str, Any], work), seconds))
+    task = asyncio.ensure_future(runner.run(work, seconds))
     gone = asyncio.ensure_future(_gone(request))
     try:
         await asyncio.wait(
             {task, gone}, timeout=seconds + _GRACE_SECONDS, return_when=asyncio.FIRST_COMPLETED
         )
         if task.done():
-            return cast(Answer, task.result())
+            return task.result()
         if gone.done():
             raise ClientGone
         raise Unavailable("The call", "found no free worker in time", "Try again later.")

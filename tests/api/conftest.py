@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import obspy
 import pytest
-from serving import miniseed, served, settings
-from workbench_api import app
+from serving import miniseed
 
 
 @pytest.fixture(scope="session")
-def client() -> Iterator[httpx.Client]:
-    with served(app.create(settings())) as client:
-        yield client
+def client(services: httpx.Client) -> httpx.Client:
+    return services
 
 
 @pytest.fixture(scope="session")

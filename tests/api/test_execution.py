@@ -9,14 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import obspy
-import ogc
 import pytest
+
+import ogc
+import workbench as wb
 from serving import LIMIT, miniseed, served, settings
+from workbench import wire
 from workbench_api import app
 from workbench_api.runners import Local
-
-import workbench as wb
-from workbench import wire
 
 PATH = "/processes/triggers.sta_lta/execution"
 

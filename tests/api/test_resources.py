@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 
 import jsonschema
-import ogc
 import pytest
+
+import ogc
 from serving import served, settings
+from workbench import kernel
 from workbench_api import app
 from workbench_api.openapi import MEDIA_TYPE_30
 from workbench_api.processes import CONFORMANCE
-
-from workbench import kernel
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 

@@ -9,11 +9,10 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from workbench.settings import Settings
 from workbench_hub import supervision
 from workbench_hub.deployment import Deployment
 from workbench_hub.health import healthy
-
-from workbench.settings import Settings
 
 PROGRAM = Path(sys.executable).with_name("workbench-hub")
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import httpx
 import websocket
+
 from workbench_hub.health import wait_for
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
 from deployed import Running, command, free_port, newest_logs
 from workbench_hub.health import wait_for
 

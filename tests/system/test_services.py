@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import obspy
 import pytest
-from deployed import Running
 from owslib.ogcapi.processes import Processes
-from person import Person
 
 import workbench as wb
+from deployed import Running
+from person import Person
 from workbench import wire
 
 pytestmark = pytest.mark.services

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from deployed import Running, command, free_port
 from person import Person
 from workbench_hub import supervision

@@ -6,7 +6,7 @@
 {'n': 1}
 """
 
-from workbench.jobs.cluster import Cluster, client, submit
+from workbench.jobs.cluster import Cluster, client, result, submit
 from workbench.jobs.isolated import Isolated
 
-__all__ = ["Cluster", "Isolated", "client", "submit"]
+__all__ = ["Cluster", "Isolated", "client", "result", "submit"]

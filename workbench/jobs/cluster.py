@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from workbench.errors import InvalidSetting, Unavailable
+from workbench.errors import InvalidSetting, Unavailable, WorkbenchError
 from workbench.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from distributed.security import Security
 
     from workbench.jobs.isolated import Isolated
+    from workbench.jobs.work import Answer, Request
 
-__all__ = ["Cluster", "client", "submit"]
+__all__ = ["Cluster", "client", "result", "submit"]
 
 TARGET = "workbench.jobs.work:work"
 """What each process calls."""
@@ -45,12 +46,13 @@ def security(settings: Settings) -> Security:
             f"there are no keys in {folder}",
             "`make up` makes them; name their directory.",
         )
-    return Security(
-        require_encryption=True,
-        tls_ca_file=str(folder / "ca.pem"),
-        tls_client_cert=str(folder / "cert.pem"),
-        tls_client_key=str(folder / "key.pem"),
-    )
+    # One certificate for every part: who has its key belongs to the cluster.
+    parts = {
+        f"tls_{part}_{name}": str(folder / f"{name}.pem")
+        for part in ("client", "scheduler", "worker")
+        for name in ("cert", "key")
+    }
+    return Security(require_encryption=True, tls_ca_file=str(folder / "ca.pem"), **parts)
 
 
 def client(settings: Settings) -> Client:
@@ -73,15 +75,33 @@ def client(settings: Settings) -> Client:
         raise Unavailable(settings.dask, f"does not answer ({error})", "`make status` shows why.") from error
 
 
-def submit(dask: Client, request: dict[str, Any], seconds: float) -> Future[Any]:
-    """Send a request of `workbench.jobs.work.work` to the cluster."""
+def submit(dask: Client, request: Request, seconds: float) -> Future[Any]:
+    """Send a request to the cluster; `result` makes an answer of what comes back."""
     return dask.submit(isolated, request, seconds, pure=False)
 
 
-def isolated(request: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """Work off a request, in a process beside this one."""
-    answer: dict[str, Any] = _isolated().run(request, seconds)
-    return answer
+def isolated(request: Request, seconds: float) -> Answer | WorkbenchError:
+    """Work off a request, in a process beside this one.
+
+    What is wrong with a request is returned, not raised: for Dask it is no
+    failure, which it would put into the worker's log with all that was sent.
+    """
+    try:
+        return cast("Answer", _isolated().run(request, seconds))
+    except WorkbenchError as error:
+        return error
+
+
+def result(returned: Answer | WorkbenchError) -> Answer:
+    """Return the answer, or raise what was wrong.
+
+    Raises
+    ------
+    WorkbenchError
+    """
+    if isinstance(returned, WorkbenchError):
+        raise returned
+    return returned
 
 
 @cache
@@ -131,7 +151,7 @@ class Cluster:
                 raise Unavailable(dask, f"does not answer ({error})", "Try again in a moment.") from error
             return self._client
 
-    async def run(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
+    async def run(self, request: Request, seconds: float) -> Answer:
         """Have a request worked off; dropped when the caller goes away."""
         from distributed import CancelledError, KilledWorker
         from distributed.client import FutureCancelledError
@@ -139,8 +159,7 @@ class Cluster:
 
         future = submit(await self.connected(), request, seconds)
         try:
-            answer: dict[str, Any] = await future
-            return answer
+            return result(await future)
         except (FutureCancelledError, CancelledError, CommClosedError, KilledWorker) as error:
             raise Unavailable("The Dask cluster", "was interrupted", "Try again in a moment.") from error
         finally:

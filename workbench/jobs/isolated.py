@@ -7,6 +7,7 @@ notice.  The processes stay, warm, for the next request.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -85,8 +86,8 @@ class _Worker:
     def __init__(self, target: str) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            number = str(theirs.fileno())
-            command = [sys.executable, "-m", "workbench.jobs.process", target, number]
+            numbers = [str(theirs.fileno()), str(os.getpid())]
+            command = [sys.executable, "-m", "workbench.jobs.process", target, *numbers]
             # What a kernel prints goes to our log, never between two answers.
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=sys.__stderr__, pass_fds=[theirs.fileno()]

@@ -17,7 +17,7 @@ from workbench.errors import WorkbenchError
 __all__ = ["serve"]
 
 
-def serve(target: str, line: Connection[Any, Any]) -> None:
+def serve(target: str, line: Connection[Any, Any], parent: int) -> None:
     """Answer requests until the other end is closed.
 
     Parameters
@@ -27,8 +27,10 @@ def serve(target: str, line: Connection[Any, Any]) -> None:
     line : Connection
         Where requests come from, and answers go to: whether it went well, and
         the answer or the error.
+    parent : int
+        Process id of the other end.
     """
-    threading.Thread(target=_end_with_parent, args=[os.getppid()], daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=[parent], daemon=True).start()
     module, name = target.split(":")
     function = getattr(importlib.import_module(module), name)
     while True:
@@ -63,4 +65,4 @@ def _end_with_parent(parent: int) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    serve(sys.argv[1], Connection(int(sys.argv[2])))
+    serve(sys.argv[1], Connection(int(sys.argv[2])), int(sys.argv[3]))
