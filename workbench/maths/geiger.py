@@ -44,6 +44,7 @@ polynomials, illustrated on band-spectroscopic data. Technometrics 16, 147-185.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 
@@ -82,14 +83,17 @@ _SUFFICIENT, _LOCAL_KM = 10, 50.0
 _NEAR = 5
 """Stations, the nearest, whose height bounds the depth from above."""
 
+_HOPELESS = 8.0
+"""Loss per arrival, above the least one, that a depth between those tried could not make up."""
+
 _LARGEST_KM = 200.0
 """Standard error of the epicentre beyond which nothing is known."""
 
 _FLAT = 0.25
 """Standard error of the depth, as a part of its range, that says that all are alike (0.29 if even)."""
 
-_SETTLED_KM = 1e-3
-"""Depths closer than this are one."""
+_COARSE_KM, _SETTLED_KM = 0.05, 1e-3
+"""How closely the best depth is found, in each place where it may be, and in the end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,6 +294,7 @@ class _Problem:
         self.model_error = model_error
         self.bottom = bottom
         self.top = -float(a.elevation_km.max())
+        self.edges = layers[0].interfaces()
 
     def solve(self, start: tuple[float, float, float] | None, fix_depth: float | None) -> _Fit:
         """Find the best hypocentre, going through all depths or holding one."""
@@ -300,30 +305,66 @@ class _Problem:
         if fix_depth is None:
             places = [place for place in places if place.depth_km > self.top]
             places.insert(0, replace(places[0] if places else first, depth_km=self.top))
-        good = np.array([place.misfit for place in places]) <= 2 * first.misfit + 2
-        # Neighbours too, to see on which side the best depth is.
-        good[1:] |= good[:-1].copy()
-        good[:-1] |= good[1:].copy()
-        places = [place for place, is_good in zip(places, good, strict=True) if is_good]
-        sweep = [self._settle(_seed(place, sigma), place.depth_km, first=True) for place in places]
+        tried = [place.depth_km for place in places]
+        sweep = self._sweep(places, sigma)
         best = min(sweep, key=lambda fit: fit.loss)
         sigma = self._sigma(best.latitude, best.longitude, best.depth_km)
         scale = self._scale(best, sigma)
-        ends = []
-        for k in _lowest(np.array([fit.loss for fit in sweep])):
-            seed = replace(sweep[k], sigma=sigma, scale=scale)
-            if fix_depth is None:
-                above = sweep[max(k - 1, 0)].depth_km
-                below = sweep[min(k + 1, len(sweep) - 1)].depth_km
-                ends.append(self._between(seed, above, below))
-            else:
-                ends.append(self._settle(seed, seed.depth_km))
-        best = min(ends, key=lambda fit: fit.loss)
+        if fix_depth is None:
+            ends = [
+                self._between(replace(seed, sigma=sigma, scale=scale), above, below)
+                for seed, above, below in self._brackets(sweep, tried)
+            ]
+            best = min(ends, key=lambda fit: fit.loss)
+            best = self._between(
+                best,
+                max(best.depth_km - 2 * _COARSE_KM, self.top),
+                min(best.depth_km + 2 * _COARSE_KM, self.bottom),
+                _SETTLED_KM,
+            )
+        else:
+            best = replace(best, sigma=sigma, scale=scale)
         return self._settle(best, best.depth_km, settled=1e-5)
+
+    def _sweep(self, places: list[Start], sigma: Floats) -> list[_Fit]:
+        """Fit the epicentre at the depths to try, from the likeliest outwards until it is hopeless."""
+        middle = min(range(len(places)), key=lambda k: places[k].misfit)
+        found: dict[int, _Fit] = {}
+        for side in (range(middle, len(places)), range(middle - 1, -1, -1)):
+            for k in side:
+                found[k] = self._settle(_seed(places[k], sigma), places[k].depth_km, first=True)
+                if found[k].loss > min(fit.loss for fit in found.values()) + _HOPELESS * sigma.size:
+                    break
+        return [found[k] for k in sorted(found)]
+
+    def _brackets(self, sweep: list[_Fit], tried: list[float]) -> list[tuple[_Fit, float, float]]:
+        """Return where to look closer: a fit and the depths around it, within a zone of the model.
+
+        The misfit has a kink at each interface and may have a minimum in each
+        zone, so the zones next to the best are looked at too, and the zone of
+        the second lowest minimum.
+        """
+        edges = [self.top, *(z for z in self.edges if self.top < z < self.bottom), self.bottom]
+        order = _lowest(np.array([fit.loss for fit in sweep]))
+        homes = [int(np.searchsorted(edges[1:-1], sweep[k].depth_km)) for k in order]
+        found = []
+        for zone in sorted({homes[0] - 1, homes[0], homes[0] + 1, *homes}):
+            inside = [
+                fit
+                for fit in sweep
+                if 0 <= zone < len(edges) - 1 and edges[zone] <= fit.depth_km <= edges[zone + 1]
+            ]
+            if inside:
+                seed = min(inside, key=lambda fit: fit.loss)
+                k = tried.index(seed.depth_km)
+                above = max(edges[zone], tried[max(k - 1, 0)])
+                below = min(edges[zone + 1], tried[min(k + 1, len(tried) - 1)])
+                found.append((seed, above, below))
+        return found
 
     def _places(self, start: tuple[float, float, float] | None, fix_depth: float | None) -> list[Start]:
         a = self.arrivals
-        tried = depths(self.bottom) if fix_depth is None else (fix_depth,)
+        tried = self._depths() if fix_depth is None else (fix_depth,)
         if start is None:
             return starts(
                 a.latitude, a.longitude, a.elevation_km, a.is_s, a.time, a.sigma, self.layers, tried
@@ -331,6 +372,12 @@ class _Problem:
         latitude, longitude, depth = start
         tried = tuple(sorted({*tried, depth})) if fix_depth is None else tried
         return [self._from(latitude, longitude, z, float(z != depth)) for z in tried]
+
+    def _depths(self) -> tuple[float, ...]:
+        """Return depths to try, one at least in each zone of the model."""
+        edges = [self.top, *self.edges]
+        middles = [(a + b) / 2 for a, b in itertools.pairwise(edges) if a < b < self.bottom]
+        return tuple(sorted({*depths(self.bottom), *middles}))
 
     def _from(self, latitude: float, longitude: float, depth: float, misfit: float) -> Start:
         """Return a place to start from, with the origin time that the median arrival says."""
@@ -386,7 +433,7 @@ class _Problem:
         )
         return replace(seed, latitude=latitude, longitude=longitude, depth_km=depth, time=time, loss=loss)
 
-    def _between(self, seed: _Fit, above: float, below: float) -> _Fit:
+    def _between(self, seed: _Fit, above: float, below: float, tolerance: float = _COARSE_KM) -> _Fit:
         """Find the best depth around a good one."""
         tried: dict[float, _Fit] = {}
 
@@ -395,7 +442,7 @@ class _Problem:
             tried[depth] = self._settle(near, depth)
             return tried[depth].loss
 
-        lowest(loss, above, seed.depth_km, below, _SETTLED_KM)
+        lowest(loss, above, seed.depth_km, below, tolerance)
         return min(tried.values(), key=lambda fit: fit.loss)
 
     def profile(self, fit: _Fit) -> tuple[float, Floats]:

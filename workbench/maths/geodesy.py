@@ -62,7 +62,7 @@ def inverse(lat1: float, lon1: float, lat2: float, lon2: float) -> tuple[float, 
         if abs(lam) > math.pi:
             # Near the antipode the longitude on the auxiliary sphere runs past half a turn.
             lam = math.copysign(math.pi, longitude)
-        if abs(lam - before) < 1e-13:
+        if abs(lam - before) < 1e-11:
             break
     distance = _B * _arc(sigma, sin_sigma, cos_sigma, cos_2m, cos2_alpha * (_A * _A - _B * _B) / (_B * _B))
     sin_lam, cos_lam = math.sin(lam), math.cos(lam)

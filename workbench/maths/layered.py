@@ -56,6 +56,8 @@ REACH_KM = 1100.0
 _BOTTOM_KM = 800.0
 """Round models are cut off here; first arrivals within `REACH_KM` stay above."""
 
+_JUMP, _APART_KM = 0.02, 0.5
+
 _SLOWER = 1 - 1e-12
 """Layers closer than this in velocity count as equal: no head wave, no division by zero."""
 
@@ -335,6 +337,17 @@ class Layers:
         found = _first_arrivals(self.top_km, self.velocity, self.legs, self.radius_km, *flat)
         time, dt_dx, dt_dz, takeoff = found.reshape((4, *arrays[0].shape))
         return time, dt_dx, dt_dz, takeoff
+
+    def interfaces(self) -> tuple[float, ...]:
+        """Depths where the velocity jumps by more than 2 per cent, at least 0.5 km apart."""
+        jump = np.abs(np.diff(np.log(self.velocity))) > _JUMP
+        top = self.top_km[1:][jump]
+        depth = -self.radius_km * np.expm1(-top / self.radius_km) if self.radius_km else top
+        found: list[float] = []
+        for z in depth:
+            if not found or z - found[-1] >= _APART_KM:
+                found.append(float(z))
+        return tuple(found)
 
     def speed(self, depth_km: npt.ArrayLike) -> Floats:
         """Velocity at a depth, km/s (not flattened)."""

@@ -157,8 +157,8 @@ def starts(
         found = scan(centre, centre, half, _NODES)
     spacing = 2 * half / (_NODES - 1)
     while spacing > 1.0:
-        found = scan(found[:, 1].copy(), found[:, 2].copy(), 1.25 * spacing, 9)
-        spacing *= 2.5 / 8
+        found = scan(found[:, 1].copy(), found[:, 2].copy(), 1.25 * spacing, 7)
+        spacing *= 2.5 / 6
     lat, lon = from_plane(found[:, 1], found[:, 2], lat0, lon0)
     return [
         Start(*(float(value) for value in values))
