@@ -4,10 +4,9 @@ import os
 import sys
 from pathlib import Path
 
+from workbench.settings import Settings
 from workbench_hub import logs, spawner
 from workbench_hub.deployment import Deployment, package_file
-
-from workbench.settings import Settings
 
 c = get_config()  # type: ignore[name-defined]  # noqa: F821
 d = Deployment(Settings())
