@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -45,7 +45,7 @@ _PER: dict[str, Motion] = {
 """What a length is divided by, as StationXML, RESP and FDSN text write it, and what that is."""
 
 _FINEST = 0.01
-"""Spacing in Hz at which a response is evaluated where the data ask for a finer one."""
+"""Largest spacing in Hz at which a response is evaluated; digital filters vary over more."""
 
 # evalresp keeps its state in global variables of C.
 _turn = threading.Lock()
@@ -73,6 +73,7 @@ class Response:
     dip: float | None
     _response: Any
     _metre: float
+    _grids: dict[tuple[float, int], npt.NDArray[np.complex128]] = field(default_factory=dict)
 
     def spectrum(self, frequency: npt.NDArray[np.float64], spacing: float) -> npt.NDArray[np.complex128]:
         """Return the counts for each unit of `motion` (m, m/s, m/s**2).
@@ -80,10 +81,10 @@ class Response:
         Parameters
         ----------
         frequency : ndarray
-            Evenly spaced from 0, Hz.
+            Growing, from 0 Hz.
         spacing : float
-            Spacing in Hz that the response is smooth at; with a finer one in
-            `frequency` it is interpolated.
+            Spacing in Hz over which the response is smooth.  It is evaluated
+            that often, once, and interpolated.
 
         Raises
         ------
@@ -94,10 +95,10 @@ class Response:
             return np.full(len(frequency), complex(self._stated))
         spacing = min(spacing, _FINEST)
         count = int(frequency[-1] / spacing) + 4
-        if count >= len(frequency):
-            return _evaluate(self.id, self._response, frequency)
-        grid = np.arange(count, dtype=np.float64) * spacing
-        return between(frequency, spacing, _evaluate(self.id, self._response, grid))
+        if (spacing, count) not in self._grids:
+            grid = np.arange(count, dtype=np.float64) * spacing
+            self._grids[spacing, count] = _evaluate(self.id, self._response, grid)
+        return between(frequency, spacing, self._grids[spacing, count])
 
     @property
     def _stated(self) -> float:

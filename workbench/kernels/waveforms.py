@@ -214,7 +214,7 @@ def wood_anderson(
     wa_damping: Ratio = 0.7,
     freqmin: Hertz = 0.1,
     freqmax: Hertz | None = None,
-    water_level: Decibels = 60.0,
+    water_level: Decibels = 40.0,
     digital_filters: Literal["given", "mended"] = "given",
 ) -> Waveforms:
     """Make the records that Wood-Anderson seismographs would have written, in mm.
@@ -242,7 +242,8 @@ def wood_anderson(
     freqmax : Hertz, optional
         Highest one; by default and at most 3/4 of the Nyquist frequency.
     water_level : Decibels
-        See `waveforms.remove_response`.
+        See `waveforms.remove_response`; lower here, as a Wood-Anderson hardly
+        hears what a sensor is that weak for.
     digital_filters : {'given', 'mended'}
         See `waveforms.remove_response`.
 
