@@ -181,7 +181,12 @@ def join(runs: Iterable[Run]) -> list[Run]:
         else:
             chains[fitting].grow(run, shared[fitting] or 0)
     done += [chain.run() for chain in chains]
-    return sorted(done, key=lambda run: (run.id, run.start, run.rate))
+    return sorted(done, key=lambda run: (run.id, min(run.start, _eve(run)), run.rate))
+
+
+def _eve(run: Run) -> int:
+    """Return the last moment before the midnight that a leap second precedes."""
+    return run.last // DAY_NS * DAY_NS - 1 if run.leap else run.start
 
 
 class _Chain:
@@ -244,7 +249,8 @@ def trim(run: Run, start: int, end: int) -> Run | None:
         midnight = run.last // DAY_NS * DAY_NS
         if start >= midnight:
             return None
-        end = run.last if end >= midnight - 1 else end
+        # A window that reaches the last sample's second reaches what follows in the same day.
+        end = run.last if end > midnight - run.step else end
     first = max(0, int((start - run.start) / run.step) - 1)
     while first < len(run.data) and run.time_of(first) < start:
         first += 1

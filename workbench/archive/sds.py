@@ -224,6 +224,13 @@ class Archive:
         done = write(self.root, self.locks, found)
         changed = (day_file(self.root, path) for path in done.files)
         self.index.refresh(file for file in changed if file is not None)
+        for seed_id, first, number in done.conflicts:
+            notice(
+                seed_id,
+                f"{number} samples from {UTCDateTime(ns=first)} on differ from those archived",
+                "Both are kept; compare them with 'workbench archive check'.",
+                loss=False,
+            )
         return done
 
     def fingerprint(self, selection: Selection | str) -> str:

@@ -25,7 +25,6 @@ from workbench.archive.records import Scan, scan
 from workbench.archive.runs import Form, Run, cut_days, of_record
 from workbench.archive.samples import decode, encode
 from workbench.errors import BadInput, WorkbenchError
-from workbench.notices import notice
 
 __all__ = ["Bundle", "Written", "bundles", "write"]
 
@@ -45,21 +44,26 @@ class Written:
         Samples added.
     known : int
         Samples that were there already.
-    conflicting : int
-        Samples added that differ from others of the same time.
+    conflicts : list of (str, int, int)
+        Channel, time (ns) and number of samples that differ from others of their time.
     """
 
     files: list[str] = field(default_factory=list)
     samples: int = 0
     known: int = 0
-    conflicting: int = 0
+    conflicts: list[tuple[str, int, int]] = field(default_factory=list)
+
+    @property
+    def conflicting(self) -> int:
+        """Samples added that differ from others of their time."""
+        return sum(number for _, _, number in self.conflicts)
 
     def add(self, other: Written) -> None:
         """Count in what another write did."""
         self.files = sorted({*self.files, *other.files})
         self.samples += other.samples
         self.known += other.known
-        self.conflicting += other.conflicting
+        self.conflicts += other.conflicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,18 +204,10 @@ def _write_day(root: Path, path: str, bundle: Bundle) -> Written:
 
 
 def _count(done: Written, run: Run, covered: npt.NDArray[np.bool_], differs: npt.NDArray[np.bool_]) -> None:
-    clashes = int(differs.sum())
     done.known += int(covered.sum())
     done.samples += int((~covered).sum())
-    done.conflicting += clashes
-    if clashes:
-        first = run.time_of(int(np.argmax(differs)))
-        notice(
-            run.id,
-            f"{clashes} samples from {UTCDateTime(ns=first)} on differ from those archived",
-            "Both are kept; compare them with 'workbench archive check'.",
-            loss=False,
-        )
+    if differs.any():
+        done.conflicts.append((run.id, run.time_of(int(np.argmax(differs))), int(differs.sum())))
 
 
 def _overlapped(old: bytes, there: Scan, bundle: Bundle, fresh: list[_Record]) -> list[Run]:
