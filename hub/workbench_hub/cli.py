@@ -40,6 +40,9 @@ class _Group(click.Group):
         except WorkbenchError as error:
             click.echo(f"Error: {error}", err=True)
             raise SystemExit(2 if isinstance(error, InvalidSetting) else 1) from error
+        except OSError as error:
+            click.echo(f"Error: {error}. WORKBENCH_STATE names the directory to work in.", err=True)
+            raise SystemExit(1) from error
 
 
 @click.group(cls=_Group)

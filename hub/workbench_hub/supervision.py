@@ -37,7 +37,13 @@ def start(deployment: Deployment) -> None:
     environment = dict(os.environ, **{MARK: str(deployment.state)})
     with (deployment.logs / "supervisor.out").open("w") as log:
         done = subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False
+            command,
+            cwd=deployment.state,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            check=False,
         )
     if done.returncode:
         said = (deployment.logs / "supervisor.out").read_text().strip()
@@ -119,7 +125,8 @@ def marked(deployment: Deployment) -> list[int]:
 def _program(deployment: Deployment, process: Process, priority: int) -> list[str]:
     dies_too = ["setpriv", "--pdeathsig", "KILL", "--"] if process.kept else []
     environment = ",".join(f"{key}={_literal(value)}" for key, value in process.environment.items())
-    log = _escape(str(deployment.logs / f"{process.name}.log"))
+    # Relative to the state directory: supervisord fills in what follows a % of a log's path twice.
+    log = (deployment.logs / f"{process.name}.log").relative_to(deployment.state)
     return [
         f"[program:{process.name}]",
         f"command={' '.join(_quote(part) for part in [*dies_too, *process.command])}",

@@ -61,10 +61,10 @@ class Running:
             return False
 
 
-def command(state: Path, port: int, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run ``workbench-hub`` on a state directory."""
+def command(state: Path, port: int, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run ``workbench-hub`` on a state directory, with these settings and no others."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WORKBENCH_")}
-    environment = {**kept, "WORKBENCH_STATE": str(state), "WORKBENCH_PORT": str(port)}
+    environment = {**kept, "WORKBENCH_STATE": str(state), "WORKBENCH_PORT": str(port), **more}
     if os.environ.get("NODEMO"):
         environment["WORKBENCH_ARCHIVE"] = str(state / "archive")
     return subprocess.run(

@@ -12,6 +12,7 @@ from typing import Any
 from obspy import UTCDateTime
 
 from workbench import wire
+from workbench.notices import listen
 from workbench.nouns import Picks, Stations, VelocityModel
 from workbench.wire import velocity
 
@@ -19,8 +20,9 @@ UNCERTAINTY_S = {0: 0.05, 1: 0.1, 2: 0.2, 3: 0.5}
 
 
 def network(folder: Path) -> tuple[Stations, VelocityModel]:
-    """Read ``stations.csv`` and ``model.csv``."""
-    return wire.read(folder / "stations.csv", "Stations"), velocity.load(folder / "model.csv")
+    """Read ``stations.csv`` and ``model.csv``; stations without coordinates are left out."""
+    with listen():
+        return wire.read(folder / "stations.csv", "Stations"), velocity.load(folder / "model.csv")
 
 
 def hypoinverse(path: Path, *, weights: bool = True) -> Picks:

@@ -15,7 +15,9 @@ import pytest
 
 from deployed import Running, command, free_port
 from person import Person
+from workbench.settings import Settings
 from workbench_hub import supervision
+from workbench_hub.deployment import Deployment
 
 pytestmark = pytest.mark.services
 
@@ -116,6 +118,28 @@ def test_a_port_that_is_taken_is_named_with_its_setting(tmp_path):
     assert done.returncode == 2
     assert str(port) in done.stderr
     assert "WORKBENCH_PORT" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_state_directory_may_have_any_name(tmp_path):
+    """Blanks, signs that mean something to the supervisor, and more than a socket's path may have."""
+    state, port = tmp_path / "100 %s, ünï;code #1" / ("x" * 100), free_port()
+    archive = {"WORKBENCH_ARCHIVE": str(tmp_path / "archive")}
+    try:
+        done = command(state, port, "up", **archive)
+        assert done.returncode == 0, done.stderr
+        assert "No demo archive is built" in done.stdout
+        assert command(state, port, "status").returncode == 0
+    finally:
+        assert command(state, port, "down").returncode == 0
+    assert supervision.marked(Deployment(Settings(state=state))) == []
+
+
+def test_a_directory_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = command(tmp_path / "file" / "state", free_port(), "up")
+    assert done.returncode == 1
+    assert "WORKBENCH_STATE" in done.stderr
     assert "Traceback" not in done.stderr
 
 
