@@ -1,15 +1,16 @@
-"""How kernels are cut in time, and small networks to cut."""
+"""How kernels are cut in time, and instruments, networks and earthquakes that are known."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from obspy import Inventory, Stream, Trace, UTCDateTime
+from obspy.core.event import Catalog, Event, Origin, ResourceIdentifier
 from obspy.core.inventory import (
     Channel,
     InstrumentSensitivity,
@@ -21,6 +22,9 @@ from obspy.core.inventory import (
 
 from workbench.errors import NoData
 from workbench.kernel import Kernel
+from workbench.kernels.magnitudes import local
+from workbench.maths.attenuation import hutton_boore
+from workbench.maths.geodesy import distance_azimuth, from_plane
 from workbench.notices import listen
 
 
@@ -186,3 +190,104 @@ def recorded() -> Callable[..., np.ndarray[Any, Any]]:
         return np.fft.irfft(np.fft.rfft(displacement, padded) * response, padded)[: len(displacement)]
 
     return record
+
+
+class Quakes:
+    """Earthquakes of known ML below a network of five stations."""
+
+    origin = UTCDateTime(2020, 1, 1, 0, 0, 40)
+    latitude, longitude, depth = 40.0, 20.0, 8.0
+    places: ClassVar = {
+        "A": (0.0, 30.0),
+        "B": (40.0, 0.0),
+        "C": (-25.0, -25.0),
+        "D": (10.0, -60.0),
+        "E": (-50.0, 20.0),
+    }
+    """East and north of the epicentre, km."""
+
+    def __init__(self, inventory: Callable[..., Inventory], recorded: Callable[..., Any]) -> None:
+        self._inventory, self._recorded = inventory, recorded
+
+    def event(self, number: int = 0, after: float = 0.0, **origin: Any) -> Event:
+        """Return the located event, or one so many seconds later."""
+        values = {"latitude": self.latitude, "longitude": self.longitude, "depth": self.depth * 1000}
+        values |= {"time": self.origin + after, **origin}
+        name = ResourceIdentifier(f"smi:test/origin/{number}")
+        return Event(
+            resource_id=ResourceIdentifier(f"smi:test/event/{number}"),
+            origins=[Origin(resource_id=name, **values)],
+        )
+
+    def measured(
+        self, stream: Stream, stations: Inventory, events: Catalog | None = None, **values: Any
+    ) -> tuple[Catalog, list[tuple[str, str, bool]]]:
+        """Run `magnitudes.local` and return its events, and subject, problem and loss of its notices."""
+        with listen() as heard:
+            given = Catalog([self.event()]) if events is None else events
+            found = local(stream, stations, given, **values)
+        return found, [(item.subject, item.problem, item.loss) for item in heard.notices]
+
+    def place(self, name: str) -> tuple[float, float]:
+        """Return latitude and longitude of a station."""
+        latitude, longitude = from_plane(*self.places[name], self.latitude, self.longitude)
+        return float(latitude), float(longitude)
+
+    def away(self, name: str, elevation: float = 0.0) -> float:
+        """Return the hypocentral distance of a station, km."""
+        flat, _ = distance_azimuth(self.latitude, self.longitude, *self.place(name))
+        return float(np.hypot(flat, self.depth + elevation))
+
+    def p(self, name: str) -> UTCDateTime:
+        """Return when P begins."""
+        return self.origin + self.away(name) / 6.0
+
+    def peak(self, name: str) -> UTCDateTime:
+        """Return when S is largest."""
+        return self.origin + self.away(name) / 3.5 + 3
+
+    def record(
+        self,
+        magnitude: float = 3.0,
+        names: str = "ABCDE",
+        *,
+        components: str = "NEZ",
+        after: float = 0.0,
+        rate: float = 100.0,
+        seconds: float = 150.0,
+    ) -> tuple[Stream, Inventory]:
+        """Return waveforms and stations.
+
+        S is a wave group of 2 Hz, of which the Wood-Anderson would have written
+        as many mm as that ML has at that distance; P is a tenth of it.
+        """
+        rng = np.random.default_rng(5)
+        start = self.origin - 40
+        time = np.arange(round(seconds * rate)) / rate
+        stream, stations = Stream(), Inventory()
+        s, free = 2j * np.pi * 2.0, 2 * np.pi * 1.25
+        gain = abs(2080 * s**2 / (s**2 + 1.4 * free * s + free**2))
+        for name in names:
+            metres = 10 ** (magnitude - float(hutton_boore(self.away(name)))) / 1000 / gain
+            motion = sum(
+                share * np.exp(-(((time - at) / 1.5) ** 2)) * np.cos(2 * np.pi * 2.0 * (time - at))
+                for share, at in (
+                    (0.1, self.p(name) + 1 - start + after),
+                    (1.0, self.peak(name) - start + after),
+                )
+            )
+            for component in components:
+                counts = self._recorded(metres * motion, rate) + rng.normal(0, 3, len(time))
+                header = {"network": "XX", "station": name, "channel": f"HH{component}"}
+                header |= {"sampling_rate": rate, "starttime": start}
+                stream.append(Trace(np.round(counts).astype(np.int32), header))
+            latitude, longitude = self.place(name)
+            ids = [f"XX.{name}..HH{component}" for component in components]
+            stations += self._inventory(*ids, latitude=latitude, longitude=longitude, rate=rate)
+        return stream, stations
+
+
+@pytest.fixture(scope="session")
+def quakes(inventory: Callable[..., Inventory], recorded: Callable[..., Any]) -> Quakes:
+    """Earthquakes of known ML below a network of five stations."""
+    return Quakes(inventory, recorded)
