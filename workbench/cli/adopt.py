@@ -14,6 +14,7 @@ import copy
 import re
 import textwrap
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -289,11 +290,12 @@ class _Adoption:
         for key, kind in types.items():
             shown = "float" if kind == _PURE else kind
             rows.append(f"{key} : {shown}\n    As in the script: {_literal(self.settings[key])}.")
+        year = datetime.now(UTC).year
         text = (
             f'"""{title if title.endswith(".") else title + "."}\n\n'
             "Parameters\n----------\n" + "\n".join(rows) + "\n\n"
             f"Returns\n-------\n{returns}\n    What the script returns.\n\n"
-            "References\n----------\nThe published source of the method belongs here.\n\n"
+            f"References\n----------\nUnpublished ({year}); the source of the method belongs here.\n\n"
             f'Examples\n--------\n>>> {self.name}.__name__\n\'{self.name}\'\n"""\n'
         )
         return textwrap.indent(text, "    ")

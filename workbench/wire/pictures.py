@@ -48,7 +48,7 @@ def waveforms(value: Waveforms) -> bytes:
         )
         axis.text(0.995, 0.92, f"±{peak:.4g}", transform=axis.transAxes, fontsize=7, va="top", ha="right")
         axis.set_yticks([])
-    title = f"{len(ids)} channels" + (f", the first {_MOST_ROWS} shown" if len(ids) > _MOST_ROWS else "")
+    title = _count(len(ids), "channel") + (f", the first {_MOST_ROWS} shown" if len(ids) > _MOST_ROWS else "")
     return _finish(figure, axes, title, f"seconds after {start}" if start is not None else "no data")
 
 
@@ -75,7 +75,7 @@ def picks(value: Picks) -> bytes:
         axis.legend(loc="upper right", fontsize=8, framealpha=0.9)
         axis.grid(axis="x", color="#dddddd", linewidth=0.5)
     when = f"seconds after {start.isoformat()}Z" if start is not None else "no picks"
-    return _finish(figure, axes, f"{len(value)} picks at {len(names)} stations", when)
+    return _finish(figure, axes, f"{_count(len(value), 'pick')} at {_count(len(names), 'station')}", when)
 
 
 def triggers(value: Triggers) -> bytes:
@@ -93,7 +93,7 @@ def triggers(value: Triggers) -> bytes:
     axis.set_ylabel("stations")
     axis.yaxis.set_major_locator(MaxNLocator(integer=True))
     when = f"seconds after {start.isoformat()}Z" if start is not None else "no triggers"
-    return _finish(figure, axes, f"{len(value)} triggers", when)
+    return _finish(figure, axes, _count(len(value), "trigger"), when)
 
 
 def stations(value: Stations) -> bytes:
@@ -112,7 +112,7 @@ def stations(value: Stations) -> bytes:
             for name, (x, y) in sites.items():
                 axis.annotate(name, (x, y), xytext=(4, 3), textcoords="offset points", fontsize=7)
         _as_map(axis, lat)
-    return _finish(figure, axes, f"{len(sites)} stations", "longitude (degrees)")
+    return _finish(figure, axes, _count(len(sites), "station"), "longitude (degrees)")
 
 
 def events(value: Events) -> bytes:
@@ -152,7 +152,12 @@ def events(value: Events) -> bytes:
                 text = f"{when}{'' if math.isnan(m) else f'  M {m:.1f}'}"
                 axis.annotate(text, (x, y), xytext=(6, 6), textcoords="offset points", fontsize=7)
         _as_map(axis, lat)
-    return _finish(figure, axes, f"{len(value)} events, {len(rows)} located", "longitude (degrees)")
+    return _finish(
+        figure,
+        axes,
+        _count(len(value), "event") + (", circles: horizontal uncertainty" if rows else ""),
+        "longitude (degrees)",
+    )
 
 
 def dataset(value: Dataset) -> bytes:
@@ -189,6 +194,10 @@ def _rows(count: int, height: float | None = None, share: bool = True) -> tuple[
     FigureCanvasAgg(figure)
     grid = figure.subplots(max(count, 1), 1, sharex=share, squeeze=False)
     return figure, [axis for row in grid for axis in row]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _finish(figure: Figure, axes: list[Axes], title: str, below: str) -> bytes:
