@@ -13,7 +13,7 @@ from workbench.kernels._segments import Segment
 from workbench.maths.filters import butterworth_sos, initial_state, sosfilt
 from workbench.notices import notice
 
-__all__ = ["Band", "Component", "Instrument", "Piece", "Record", "bands", "instruments"]
+__all__ = ["Band", "Component", "Instrument", "Piece", "Record", "bands", "high_pass", "instruments"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -65,6 +65,12 @@ def bands(rate: float, freqmin: float, freqmax: float) -> tuple[Band, ...]:
         found.append(Band(low, high, butterworth_sos(2, low, high, rate)))
         low *= 2
     return tuple(found)
+
+
+@lru_cache(maxsize=256)
+def high_pass(rate: float, low: float) -> Floats:
+    """Return the filter that takes off what lies below `low` Hz."""
+    return butterworth_sos(2, low, None, rate)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -196,7 +202,7 @@ class Record:
         for part in parts:
             offset = round((part.start - start) * part.rate / 1e9)
             filtered = np.empty((len(of_rate), len(part.data)))
-            above = butterworth_sos(2, of_rate[0].low, None, part.rate)
+            above = high_pass(part.rate, of_rate[0].low)
             plain = sosfilt(above, part.data, initial_state(above, float(part.data[0])))
             for row, band in enumerate(of_rate):
                 filtered[row] = sosfilt(band.sections, plain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from workbench.kernels._instruments import Band, Component, Instrument, Record
+from workbench.kernels._instruments import Component, Instrument, Record
 from workbench.kernels._onsets import LONG, SETTLE, SHORT, Picking, windows
 from workbench.kernels._reading import Onset, change, measured
 from workbench.maths.onsets import significance, significance_since
@@ -33,7 +34,7 @@ def read(instruments: Iterable[Instrument], expected: Expected, picking: Picking
     """Read P and S at a station near the expected times, each on its best instrument.
 
     An onset scores its significance, less what its distance from the expected
-    time costs a Gaussian with half the window as standard deviation.
+    time and its error cost.
     """
     found: dict[str, tuple[float, Onset]] = {}
     lead = (LONG * SHORT + SETTLE) / picking.freqmin + expected.p_within + 2
@@ -52,77 +53,97 @@ def read(instruments: Iterable[Instrument], expected: Expected, picking: Picking
 
 def _read_p(record: Record, expected: Expected, picking: Picking) -> tuple[float, Onset] | None:
     """Read P on the vertical component, or on all where it shows nothing."""
-    first, last, cost = _span(record, expected.p, expected.p_within)
-    if last - first < 2:
-        return None
+    span = _Span.of(record, expected.p, expected.p_within, 0)
     for components in ((record.vertical,) if record.vertical else (), record.components):
-        best = _best(
-            record,
-            [
-                (component, band, _plain(record, component, band, first, last))
-                for component in components
-                for band in range(len(record.bands))
-            ],
-            cost,
-            picking.s_threshold,
-        )
-        if best is not None:
-            return _onset(record, "P", components, first, best, 0)
+        found = []
+        for row, band in enumerate(record.bands):
+            curves = [_plain(record, component, row, span) for component in components]
+            best = _best(curves, span, picking.s_threshold)
+            if best is not None:
+                short = SHORT / band.low
+                before, after = max(0.3, short), max(0.2, 0.3 * short)
+                found.append(
+                    _onset(
+                        record, "P", components, row, (row,), best, span, (before, after), picking.s_threshold
+                    )
+                )
+        read = [one for one in found if one is not None]
+        if read:
+            return max(read, key=lambda one: one[0])
     return None
 
 
 def _read_s(record: Record, expected: Expected, since: int, picking: Picking) -> tuple[float, Onset] | None:
     """Read S on the horizontal components, or on what there is, with the coda of P as noise."""
-    first, last, cost = _span(record, expected.s, expected.s_within)
     floor = max(0, round((since - record.start) * record.rate / 1e9) + round(0.05 * record.rate))
-    first, cost = max(first, floor + 1), cost[max(0, floor + 1 - first) :]
-    if last - first < 2:
-        return None
+    span = _Span.of(record, expected.s, expected.s_within, floor)
     components = record.horizontals or record.components
-    best = _best(
-        record,
-        [
-            (component, band, _since(record, component, band, floor, first, last))
-            for component in components
-            for band in range(min(3, len(record.bands)))
-        ],
-        cost,
-        picking.s_threshold,
-    )
-    return None if best is None else _onset(record, "S", components, first, best, floor)
+    used = tuple(range(min(3, len(record.bands))))
+    found = []
+    for row in used:
+        curves = [_since(record, component, row, span) for component in components]
+        best = _best(curves, span, picking.s_threshold)
+        if best is not None:
+            found.append(
+                _onset(record, "S", components, row, used, best, span, (0.5, 0.3), picking.s_threshold)
+            )
+    read = [one for one in found if one is not None]
+    return max(read, key=lambda one: one[0]) if read else None
 
 
-def _span(record: Record, at: int, within: float) -> tuple[int, int, Singles]:
-    """Return the samples within a time, and what each loses by its distance from the middle."""
-    centre = (at - record.start) * record.rate / 1e9
-    first = max(0, int(np.ceil(centre - within * record.rate)))
-    last = min(record.n_samples, int(np.floor(centre + within * record.rate)) + 1)
-    away = (np.arange(first, max(last, first)) - centre) / (within * record.rate)
-    return first, last, (2 * away**2).astype(np.float32)
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Samples of a record in which an onset is expected: around `centre`, within `half`.
+
+    What lies before sample `floor` is not looked at.
+    """
+
+    centre: float
+    half: float
+    first: int
+    last: int
+    floor: int
+
+    @classmethod
+    def of(cls, record: Record, at: int, within: float, floor: int) -> _Span:
+        centre, half = (at - record.start) * record.rate / 1e9, within * record.rate
+        first = max(floor + 1, math.ceil(centre - half))
+        last = max(first, min(record.n_samples, math.floor(centre + half) + 1))
+        return cls(centre, half, first, last, floor)
+
+    @property
+    def size(self) -> int:
+        return self.last - self.first
+
+    def cost(self, sample: float, error: float) -> float:
+        """Return what distance from the middle and error take from the score.
+
+        That of a Gaussian with half the window as standard deviation.
+        """
+        return 2 * (((sample - self.centre) / self.half) ** 2 + (error / self.half) ** 2)
 
 
-def _plain(record: Record, component: Component, row: int, first: int, last: int) -> Singles:
-    out = np.zeros(last - first, np.float32)
+def _plain(record: Record, component: Component, row: int, span: _Span) -> Singles:
+    out = np.zeros(span.size, np.float32)
     band = record.bands[row]
     short, long = windows(band, record.rate)
+    settle = round(SETTLE / band.low * record.rate)
     for piece in component.pieces:
-        z = significance(
-            piece.bands[row], short, long, band.freedom(record.rate), round(SETTLE / band.low * record.rate)
-        )
-        _lay(out, z, piece.offset - first)
+        z = significance(piece.bands[row], short, long, band.freedom(record.rate), settle)
+        _lay(out, z, piece.offset - span.first)
     return out
 
 
-def _since(record: Record, component: Component, row: int, floor: int, first: int, last: int) -> Singles:
-    out = np.zeros(last - first, np.float32)
-    band: Band = record.bands[row]
+def _since(record: Record, component: Component, row: int, span: _Span) -> Singles:
+    out = np.zeros(span.size, np.float32)
+    band = record.bands[row]
     short, long = windows(band, record.rate)
     for piece in component.pieces:
-        begin = max(floor - piece.offset, 0)
-        stop = min(last - piece.offset, piece.bands.shape[1])
+        begin = max(span.floor - piece.offset, 0)
+        stop = min(span.last - piece.offset, piece.bands.shape[1])
         if stop > begin:
             z = significance_since(piece.bands[row], begin, stop, short, 2 * long, band.freedom(record.rate))
-            _lay(out, z, piece.offset + begin - first)
+            _lay(out, z, piece.offset + begin - span.first)
     return out
 
 
@@ -133,41 +154,31 @@ def _lay(out: Singles, z: Singles, at: int) -> None:
         out[begin:stop] = z[begin - at : stop - at]
 
 
-def _best(
-    record: Record,
-    curves: list[tuple[Component, int, Singles]],
-    cost: Singles,
-    threshold: float,
-) -> tuple[float, float, int, int] | None:
-    """Score, significance, sample and band of the best onset, components joined."""
-    best: tuple[float, float, int, int] | None = None
-    for row in range(len(record.bands)):
-        of_band = [z for _, band, z in curves if band == row]
-        if not of_band:
-            continue
-        joint = sum(of_band) / np.sqrt(len(of_band))
-        score = joint - cost
-        at = int(score.argmax())
-        if score[at] >= threshold and (best is None or score[at] > best[0]):
-            best = float(score[at]), float(joint[at]), at, row
-    return best
+def _best(curves: list[Singles], span: _Span, threshold: float) -> tuple[int, float] | None:
+    """Sample of the best onset and its significance, components joined."""
+    if span.size < 2 or not curves:
+        return None
+    joint = np.sum(curves, axis=0) / math.sqrt(len(curves))
+    score = joint - 2 * ((np.arange(span.first, span.last) - span.centre) / span.half) ** 2
+    at = int(score.argmax())
+    return (span.first + at, float(joint[at])) if score[at] >= threshold else None
 
 
 def _onset(
     record: Record,
     phase: Literal["P", "S"],
     components: tuple[Component, ...],
-    first: int,
-    best: tuple[float, float, int, int],
-    floor: int,
+    band: int,
+    used: tuple[int, ...],
+    best: tuple[int, float],
+    span: _Span,
+    around: tuple[float, float],
+    threshold: float,
 ) -> tuple[float, Onset] | None:
-    score, z, at, band = best
-    low = record.bands[band].low
-    if phase == "P":
-        before, after = max(0.3, SHORT / low), max(0.2, 0.3 * SHORT / low)
-    else:
-        before, after = 0.5, 0.3
-    used = tuple(range(min(3, len(record.bands)))) if phase == "S" else (band,)
-    sample, error = change(record, components, used, first + at, before, after, floor)
-    onset = measured(record, phase, components, sample, band, z, error)
+    """Read an onset, with its score; None if the change lies too far from what was expected."""
+    sample, error = change(record, components, used, best[0], *around, span.floor)
+    score = best[1] - span.cost(sample, error * record.rate)
+    if score < threshold:
+        return None
+    onset = measured(record, phase, components, sample, band, best[1], error)
     return None if onset is None else (score, onset)

@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from workbench.kernels._instruments import Component, Record
+from workbench.kernels._instruments import Component, Record, high_pass
 from workbench.maths.changepoints import changepoint, first_break, first_motion
-from workbench.maths.filters import butterworth_sos, initial_state, sosfilt
+from workbench.maths.filters import initial_state, sosfilt
 from workbench.maths.onsets import jump
 
 __all__ = ["Onset", "change", "measured", "rise"]
@@ -146,7 +146,7 @@ def _break(record: Record, data: npt.NDArray[np.generic], at: int, low: float) -
     first = max(0, at - round(max(0.5, 1 / low) * rate))
     stop = min(data.size, at + round(max(0.2, 0.4 / low) * rate))
     warm = max(0, first - round(6 / low * rate))
-    sections = butterworth_sos(2, low, None, rate)
+    sections = high_pass(rate, low)
     x = sosfilt(sections, data[warm:stop], initial_state(sections, float(data[warm])))[first - warm :]
     sample, _ = changepoint(x[None, :], np.ones(1))
     if sample < 0:
