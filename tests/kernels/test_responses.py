@@ -285,7 +285,7 @@ def test_reversed_filter_coefficients_are_named_and_mended(shared):
     assert "digital_filters" in heard.notices[0].remedy
     with listen() as heard:
         (mended,) = wood_anderson(stream, stations, digital_filters="mended")
-    assert "3 such are turned round" in heard.notices[0].problem
+    assert "such filters: 3 turned round" in heard.notices[0].problem
     for channel in stations[0][0]:
         # The sensor and the digitiser alone: what is right well below the Nyquist frequency.
         channel.response.response_stages = channel.response.response_stages[:2]
@@ -319,7 +319,7 @@ def test_a_filter_that_is_wrong_otherwise_is_left_out(inventory):
     )
     with listen() as heard:
         (found,) = remove_response(Stream([trace(noise)]), stations, digital_filters="mended")
-    assert "lets 0 % through at 0 Hz; 1 such are left out" in heard.notices[0].problem
+    assert "lets 0 % through at 0 Hz; such filters: 1 left out" in heard.notices[0].problem
     np.testing.assert_allclose(found.data, want.data, rtol=1e-6, atol=1e-6 * np.abs(want.data).max())
 
 

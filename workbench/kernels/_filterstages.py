@@ -69,9 +69,9 @@ def mended(response: Any, rate: float) -> tuple[Any, str]:
         else:
             _open(stage)
             opened += 1
-    done = [f"{turned} such are turned round"] if turned else []
-    done += [f"{opened} such are left out"] if opened else []
-    return copy, " and ".join(done)
+    done = [f"{turned} turned round"] if turned else []
+    done += [f"{opened} left out"] if opened else []
+    return copy, f"such filters: {', '.join(done)}"
 
 
 def _coefficients(stage: Any) -> list[float]:
