@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import BadInput
@@ -60,7 +60,7 @@ def misplaced(found, truth):
     return float(distance_azimuth(found.latitude, found.longitude, *source)[0])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     st.integers(0, 10_000),
     st.integers(8, 30),
@@ -70,6 +70,8 @@ def misplaced(found, truth):
     st.booleans(),
 )
 def test_truth_comes_back(seed, n, x, y, depth, with_s):
+    # Just above an interface all leave as head waves, and depth and time trade exactly.
+    assume(np.abs(np.array(CRUST.depth_km) - depth).min() > 0.3)
     truth = (x, y, depth, 3.0)
     found = locate(arrivals(truth, *network(n, 40, seed), with_s=with_s or n < 12), layers())
     assert np.abs(found.residual).max() < 2e-3
@@ -95,7 +97,7 @@ def test_event_far_outside_the_network():
     assert found.gap > 300
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(st.permutations(range(16)))
 def test_order_of_picks_is_of_no_matter_to_the_bit(order):
     picks = arrivals((5.0, -3.0, 9.0, 2.0), *network(8, 30, 7), noise=1.0)
@@ -113,7 +115,7 @@ def test_order_of_picks_is_of_no_matter_to_the_bit(order):
     assert np.array_equal(one.weight[list(order)], other.weight)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.integers(0, 9), st.sampled_from([-30.0, -8.0, -2.0, 2.0, 8.0, 30.0]), st.integers(0, 50))
 def test_one_gross_error_of_ten_does_not_move_the_hypocentre(which, wrong, seed):
     truth = (2.0, -4.0, 9.0, 1.0)

@@ -86,6 +86,9 @@ _NEAR = 5
 _HOPELESS = 8.0
 """Loss per arrival, above the least one, that a depth between those tried could not make up."""
 
+_CLOSE = 10.0
+"""Loss above the least one, as of one wrong pick, that a closer look may well make up."""
+
 _LARGEST_KM = 200.0
 """Standard error of the epicentre beyond which nothing is known."""
 
@@ -341,24 +344,22 @@ class _Problem:
         """Return where to look closer: a fit and the depths around it, within a zone of the model.
 
         The misfit has a kink at each interface and may have a minimum in each
-        zone, so the zones next to the best are looked at too, and the zone of
-        the second lowest minimum.
+        zone, so the zones next to the best are looked at too, and all that are
+        not much worse.
         """
         edges = [self.top, *(z for z in self.edges if self.top < z < self.bottom), self.bottom]
-        order = _lowest(np.array([fit.loss for fit in sweep]))
-        homes = [int(np.searchsorted(edges[1:-1], sweep[k].depth_km)) for k in order]
+        best = min(sweep, key=lambda fit: fit.loss)
+        home = int(np.searchsorted(edges[1:-1], best.depth_km))
         found = []
-        for zone in sorted({homes[0] - 1, homes[0], homes[0] + 1, *homes}):
-            inside = [
-                fit
-                for fit in sweep
-                if 0 <= zone < len(edges) - 1 and edges[zone] <= fit.depth_km <= edges[zone + 1]
-            ]
-            if inside:
-                seed = min(inside, key=lambda fit: fit.loss)
+        for zone, (upper, lower) in enumerate(itertools.pairwise(edges)):
+            inside = [fit for fit in sweep if upper <= fit.depth_km <= lower]
+            if not inside:
+                continue
+            seed = min(inside, key=lambda fit: fit.loss)
+            if abs(zone - home) <= 1 or seed.loss < best.loss + _CLOSE:
                 k = tried.index(seed.depth_km)
-                above = max(edges[zone], tried[max(k - 1, 0)])
-                below = min(edges[zone + 1], tried[min(k + 1, len(tried) - 1)])
+                above = max(upper, tried[max(k - 1, 0)])
+                below = min(lower, tried[min(k + 1, len(tried) - 1)])
                 found.append((seed, above, below))
         return found
 
@@ -544,13 +545,6 @@ def _location(problem: _Problem, fit: _Fit, covariance: Floats, held: bool, orde
 
 def _seed(place: Start, sigma: Floats) -> _Fit:
     return _Fit(place.latitude, place.longitude, place.depth_km, place.time, math.inf, sigma, 1.0)
-
-
-def _lowest(loss: Floats) -> list[int]:
-    """Return the lowest minimum of a row, and the next lowest if there is one."""
-    walled = np.concatenate(([math.inf], loss, [math.inf]))
-    minima = np.flatnonzero((loss <= walled[:-2]) & (loss <= walled[2:]))
-    return [int(k) for k in minima[np.argsort(loss[minima], kind="stable")][:2]]
 
 
 def _trend(upper: _Fit, lower: _Fit) -> Floats:

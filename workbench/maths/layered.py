@@ -56,6 +56,9 @@ REACH_KM = 1100.0
 _BOTTOM_KM = 800.0
 """Round models are cut off here; first arrivals within `REACH_KM` stay above."""
 
+_LEVEL_KM = 1e-9
+"""Ends closer in depth than this are level: the ray parameter could not be told from 1/v."""
+
 _JUMP, _APART_KM = 0.02, 0.5
 
 _SLOWER = 1 - 1e-12
@@ -91,7 +94,7 @@ def _direct(
         if velocity[j] > velocity[fastest]:
             fastest = j
     v = velocity[fastest]
-    if lower == upper:
+    if lower - upper < _LEVEL_KM:
         return distance / v, 1 / v
     straight = bound = thick = 0.0
     for j in range(first, last + 1):
