@@ -23,6 +23,7 @@ _HOMES = {
     "Result": "workbench.calls",
     "Triggers": "workbench.nouns",
     "VelocityModel": "workbench.nouns",
+    "default_sources": "workbench.archive",
     "WorkbenchError": "workbench.errors",
     "kernels": "workbench.kernel",
 }
