@@ -14,7 +14,7 @@ from obspy import Catalog, Inventory, Stream, UTCDateTime, read, read_events, re
 from obspy.core.util.base import ENTRY_POINTS, buffered_load_entry_point
 
 from workbench.archive.events import EventFilter
-from workbench.archive.records import scan
+from workbench.archive.records import is_miniseed, scan
 from workbench.archive.runs import Run, from_records, join, to_stream
 from workbench.archive.samples import decode
 from workbench.archive.selection import Selection
@@ -155,7 +155,7 @@ def _look(path: Path, status: tuple[int, int, int]) -> _Known:
     root = _ROOT.search(head)
     if root is not None:
         return _Known(status, {b"FDSNStationXML": "STATIONXML", b"quakeml": "QUAKEML"}[root[1]])
-    kind = "MSEED" if len(scan(head).records) else _format(path)
+    kind = "MSEED" if is_miniseed(head) else _format(path)
     runs = _runs(path, kind) if kind else []
     if not runs:
         return _Known(status, "")

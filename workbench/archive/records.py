@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from workbench.maths import headers
 
-__all__ = ["RECORD", "Fault", "Scan", "concat", "record_blocks", "scan", "scan_file"]
+__all__ = ["RECORD", "Fault", "Scan", "concat", "is_miniseed", "record_blocks", "scan", "scan_file"]
 
 RECORD = np.dtype(
     [
@@ -143,6 +143,15 @@ def record_blocks(file: BinaryIO, *, block: int = _BLOCK) -> Iterator[bytes]:
         if done:
             yield buffer[:done]
         rest = buffer[done:]
+
+
+def is_miniseed(head: bytes) -> bool:
+    """Tell whether a file that begins so is miniSEED, or full SEED with waveforms.
+
+    Records further on are not enough: a zip file may hold them as they are.
+    """
+    found = scan(head).records
+    return bool(len(found)) and (found["offset"][0] == 0 or _CONTROL.match(head) is not None)
 
 
 def concat(parts: list[Scan]) -> Scan:

@@ -17,7 +17,7 @@ from workbench.archive import Archive, Fdsn, Selection, Source
 from workbench.archive.check import check as look_through
 from workbench.archive.fetch import fetch as fetch_into
 from workbench.archive.holdings import Holding, holdings
-from workbench.archive.records import scan
+from workbench.archive.records import is_miniseed
 from workbench.archive.writer import Written
 from workbench.cli import terminal
 from workbench.errors import BadInput, Incomplete, InvalidSetting, NoData, UnreadableFile, WorkbenchError
@@ -257,7 +257,7 @@ def _contents(path: Path) -> Iterator[Any]:
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)
-        if len(scan(head).records):
+        if is_miniseed(head):
             yield path
             return
         data = path.read_bytes()
