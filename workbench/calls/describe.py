@@ -71,7 +71,7 @@ def describe(kernel: Kernel) -> dict[str, Any]:
         "description": text.long_description or text.short_description or "",
         "inputs": inputs,
         "outputs": {item.name: _output(item, returns or "") for item in kernel.outputs},
-        "example": "\n".join(example.snippet or example.description or "" for example in text.examples),
+        "example": _section(kernel, "Examples"),
         "references": _section(kernel, "References"),
         "notes": _section(kernel, "Notes"),
         "per": kernel.per,
@@ -96,7 +96,7 @@ def schema(hint: Any) -> dict[str, Any]:
     --------
     >>> from workbench.units import Hertz
     >>> schema(Hertz | None)
-    {'type': 'number', 'minimum': 0, 'not': {'enum': [0]}, 'x-ogc-unit': 'Hz', 'nullable': True}
+    {'type': 'number', 'x-ogc-unit': 'Hz', 'minimum': 0, 'not': {'enum': [0]}, 'nullable': True}
     """
     if isinstance(hint, TypeAliasType):
         return schema(hint.__value__)

@@ -206,10 +206,8 @@ def with_imports(source: str, needed: dict[str, list[str]]) -> str:
 
     Examples
     --------
-    >>> print(with_imports('from __future__ import annotations\n', {"dataclasses": ["replace"]}))
-    from __future__ import annotations
-    <BLANKLINE>
-    from dataclasses import replace
+    >>> with_imports("from __future__ import annotations\n", {"dataclasses": ["replace"]})
+    'from __future__ import annotations\n\nfrom dataclasses import replace\n'
     """
     tree = ast.parse(source)
     block = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
