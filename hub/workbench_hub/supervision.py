@@ -52,7 +52,18 @@ def start(deployment: Deployment) -> None:
 
 
 def configure(deployment: Deployment) -> None:
-    """Write the supervisor's configuration from the process list."""
+    """Write the supervisor's configuration from the process list.
+
+    Raises
+    ------
+    InvalidSetting
+        If a path has a sign that begins a comment in it.
+    """
+    for path in (deployment.state, deployment.archive, Path(sys.prefix)):
+        if any(sign in str(path) for sign in (";", "#", "\n")):
+            raise InvalidSetting(
+                str(path), "has a ';', a '#' or a line break in its name", "Choose a plainer name."
+            )
     head = [
         "[supervisord]",
         f"directory={_escape(str(deployment.state))}",

@@ -23,7 +23,7 @@ def clustered(folder: Path) -> Iterator[Settings]:
         host="127.0.0.1",
         protocol="tls://",
         security=security(Settings(dask_tls=folder)),
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         silence_logs=40,
     )
     try:

@@ -123,7 +123,7 @@ def test_a_port_that_is_taken_is_named_with_its_setting(tmp_path):
 
 def test_a_state_directory_may_have_any_name(tmp_path):
     """Blanks, signs that mean something to the supervisor, and more than a socket's path may have."""
-    state, port = tmp_path / "100 %s, ünï;code #1" / ("x" * 100), free_port()
+    state, port = tmp_path / "100 %s, 'ünïcode'" / ("x" * 100), free_port()
     archive = {"WORKBENCH_ARCHIVE": str(tmp_path / "archive")}
     try:
         done = command(state, port, "up", **archive)
@@ -133,6 +133,13 @@ def test_a_state_directory_may_have_any_name(tmp_path):
     finally:
         assert command(state, port, "down").returncode == 0
     assert supervision.marked(Deployment(Settings(state=state))) == []
+
+
+@pytest.mark.parametrize("sign", [";", "#", "\"'"])
+def test_a_name_that_the_supervisor_cannot_take_is_refused(tmp_path, sign):
+    done = command(tmp_path / f"a{sign}b", free_port(), "up")
+    assert done.returncode == 2
+    assert f"a{sign}b" in done.stderr
 
 
 def test_a_directory_that_cannot_be_written_is_named(tmp_path):
