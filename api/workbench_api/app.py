@@ -11,7 +11,7 @@ from http import HTTPStatus
 import httpx
 import prometheus_client
 import structlog
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -116,10 +116,9 @@ def _around(app: FastAPI, service: Service) -> None:
         status = HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE
         return JSONResponse({"status": "ready" if good else "not ready"}, status)
 
-    @app.get(f"{prefix}metrics", include_in_schema=False)
-    async def metrics(request: Request) -> Response:
+    @app.get(f"{prefix}metrics", include_in_schema=False, dependencies=[Depends(service.identify)])
+    async def metrics() -> Response:
         """Give numbers to the monitoring."""
-        await service.identity.user(request)
         return PlainTextResponse(
             prometheus_client.generate_latest(service.metrics.registry),
             media_type="text/plain; version=0.0.4; charset=utf-8",
@@ -132,19 +131,17 @@ def _documents(app: FastAPI, service: Service, described: APIRouter) -> None:
     """Add the OpenAPI documents, and a page to read them."""
     prefix = service.prefix
 
-    @app.get(f"{prefix}api", include_in_schema=False)
+    @app.get(f"{prefix}api", include_in_schema=False, dependencies=[Depends(service.identify)])
     async def api(request: Request) -> Response:
         """Describe this API: OpenAPI 3.0, or 3.1 where that is asked for."""
-        await service.identity.user(request)
         whole = openapi.document(described, prefix, service.url(request))
         if "version=3.1" in request.headers.get("Accept", ""):
             return JSONResponse(whole, media_type=openapi.MEDIA_TYPE_31)
         return JSONResponse(openapi.as_30(whole), media_type=openapi.MEDIA_TYPE_30)
 
-    @app.get(f"{prefix}api.html", include_in_schema=False)
+    @app.get(f"{prefix}api.html", include_in_schema=False, dependencies=[Depends(service.identify)])
     async def api_page(request: Request) -> Response:
         """Describe this API to a person."""
-        await service.identity.user(request)
         whole = openapi.document(described, prefix, service.url(request))
         return service.pages.render("api.html", base=prefix, document=whole)
 

@@ -74,6 +74,24 @@ class Service:
         """Return the address of one of our resources, as the client reaches it."""
         return f"{request.url.scheme}://{request.url.netloc}{self.prefix}{path}"
 
+    async def identify(self, request: Request) -> None:
+        """Find out who asks, before a route does anything.
+
+        Raises
+        ------
+        Problem
+            If nobody may ask so.
+        LoginNeeded
+            If a browser can be sent to the log-in.
+        """
+        try:
+            request.state.user = await self.identity.user(request)
+        except Problem as problem:
+            browser = request.method == "GET" and negotiation.prefers_html(request)
+            if problem.status is HTTPStatus.UNAUTHORIZED and self.login and browser:
+                raise LoginNeeded from problem
+            raise
+
 
 class LoginNeeded(Exception):
     """A browser that has to log in first."""
@@ -81,17 +99,7 @@ class LoginNeeded(Exception):
 
 def router(service: Service) -> APIRouter:
     """Return the routes."""
-
-    async def identify(request: Request) -> None:
-        try:
-            request.state.user = await service.identity.user(request)
-        except Problem as problem:
-            browser = request.method == "GET" and negotiation.prefers_html(request)
-            if problem.status is HTTPStatus.UNAUTHORIZED and service.login and browser:
-                raise LoginNeeded from problem
-            raise
-
-    routes = APIRouter(prefix=service.prefix.rstrip("/"), dependencies=[Depends(identify)])
+    routes = APIRouter(prefix=service.prefix.rstrip("/"), dependencies=[Depends(service.identify)])
 
     def page(request: Request, template: str, content: dict[str, Any], **more: Any) -> Response:
         """Answer with HTML or JSON, whichever is wanted, each with a link to the other."""

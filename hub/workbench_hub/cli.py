@@ -28,6 +28,7 @@ __all__ = ["main"]
 
 _UP_SECONDS = 90.0
 _SERVERS_SECONDS = 20.0
+_FIRST_FREE_PORT = 1024
 _FIRST_USERS = {"scientist": False, "operator": True}
 
 
@@ -166,6 +167,10 @@ def passwd(deployment: Deployment, name: str, admin: bool | None) -> None:
 def _start(deployment: Deployment) -> dict[str, str]:
     """Start the supervisor; return the passwords that were made."""
     port = deployment.settings.port
+    if port < _FIRST_FREE_PORT and os.geteuid():
+        raise InvalidSetting(
+            f"Port {port}", "is for root alone", f"Choose one from {_FIRST_FREE_PORT} up with WORKBENCH_PORT."
+        )
     if not is_free(port):
         raise InvalidSetting(
             f"Port {port} of 127.0.0.1",

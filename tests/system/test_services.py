@@ -147,6 +147,7 @@ def test_a_browser_logs_in_by_way_of_the_hub(running):
         first = stranger.get("/services/workbench/processes?f=html")
         assert first.status_code == 302
         assert first.headers["Location"].startswith("/hub/api/oauth2/authorize")
+        assert stranger.get("/services/workbench/api.html", headers=HTML).status_code == 302
     with Person(running.url, "scientist", running.passwords["scientist"]) as person:
         page = person.http.get("/services/workbench/processes?f=html")
         assert page.status_code == 200
