@@ -37,6 +37,12 @@ SAME_S = 0.1
 P_STATIONS = 3
 """Stations that must show P: by S alone, depth and origin time are told apart badly."""
 
+SEEN, SEEN_WITHIN = 0.4, 0.9
+"""Part of all phases of stations with data that must be there, within the distance
+
+that this part of them is from: an event is not seen only here and there.
+"""
+
 TRAIN, TRAIN_SHARE, LESSER = 1.0, 0.8, 0.6
 """An event is taken for later phases (Pg behind Pn, reflections, coda) of a larger one if
 
@@ -107,7 +113,7 @@ def refine(
         seed = Seed(
             where.latitude, where.longitude, where.depth_km, found.time, float(where.distance_km.max())
         )
-    return found
+    return found if found is not None and _is_seen(network, found) else None
 
 
 def located(
@@ -169,6 +175,19 @@ def choose(
         for onset in one.onsets:
             taken.setdefault(_station(onset), []).append(onset.time)
     return sorted(kept, key=lambda one: one.time)
+
+
+def _is_seen(network: Network, one: Hypothesis) -> bool:
+    """Whether enough phases are there, of those that stations near enough could show."""
+    where = one.location
+    near = float(np.quantile(where.distance_km, SEEN_WITHIN, method="lower"))
+    paths = network.paths(where.latitude, where.longitude, where.depth_km)
+    expected = 0
+    for number in np.flatnonzero(paths.distance_km <= near + 1e-6):
+        at = one.time + round(float(paths.p[number]) * 1e9)
+        own = [instrument for instrument in network.instruments[number] if instrument.has(at)]
+        expected += max((min(len(instrument.channels), 2) for instrument in own), default=0)
+    return int((where.distance_km <= near).sum()) >= SEEN * expected
 
 
 def _is_train(network: Network, one: Hypothesis, larger: Hypothesis) -> bool:

@@ -105,6 +105,10 @@ class Instrument:
         parts = [part for channel in self.channels.values() for part in channel]
         return min(part.start for part in parts), max(part.end for part in parts)
 
+    def has(self, time: int) -> bool:
+        """Whether any channel has data at a time (nanoseconds)."""
+        return any(part.start <= time <= part.end for parts in self.channels.values() for part in parts)
+
     def window(self, start: int, end: int) -> Instrument:
         """Return the part between two times (nanoseconds); it may be empty."""
         channels = {}

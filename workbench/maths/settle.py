@@ -10,7 +10,8 @@ import numpy.typing as npt
 from numba import njit
 
 from workbench.maths.geodesy import inverse
-from workbench.maths.layered import Layers, first_arrival
+from workbench.maths.layered import Layers
+from workbench.maths.raytracing import first_arrival
 
 __all__ = ["Model", "Picks", "bisquare", "degrees_per_km", "model", "rays", "settle"]
 

@@ -1,0 +1,397 @@
+"""How much more likely an event is than chance, and the climb to its best point.
+
+Take an event at some place and time.  If it reaches a station, the station
+has a pick of a phase with probability p, and the pick scatters about the
+computed time with density f.  Picks that have nothing to do with it come at the
+rate r of that station and label.  The likelihood of what a station shows is
+then
+
+    1 - p + p c f(residual) / r   where a pick fits, and   1 - p   where none does
+
+times the likelihood without an event; c is the probability that the picker
+names the phase as it did.  Their product over the stations within reach is the
+likelihood ratio of the event.  Neither p (one for P, one for S) nor the reach
+is known: the ratio is the mean over a few p, and over the reach by numbers of
+stations, each number n with weight 1/n.
+
+Such a mean is a likelihood ratio too, so in noise it is larger than e^x with a
+probability of at most e^-x (Markov's inequality), however many stations there
+are and however busy they are.  That makes one threshold serve a quiet network of
+six stations and a busy one of two hundred.
+
+References
+----------
+Le Bras, R., et al. (1994). Global association: design document. CMR-94-021
+(detections at stations weighed by their probability; as later in NET-VISA).
+Arora, N. S., Russell, S., Sudderth, E. (2013). NET-VISA: Network processing
+vertically integrated seismic analysis. BSSA 103, 709-729.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from workbench.maths.association.cells import Volume
+from workbench.maths.association.times import Spread, Times, spread, travel
+
+__all__ = ["Fits", "PickList", "climb", "evidence", "fits", "rates"]
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+CUT = 3.0
+"""Standard errors beyond which a pick does not fit; of good ones 0.3 % are."""
+
+TYPICAL = 0.6
+"""Probability of a pick at a station within reach, as far as a single number must do."""
+
+_PROBABILITIES = np.array([0.15, 0.4, 0.65, 0.9])
+"""Probabilities of a pick that the evidence is averaged over."""
+
+_LEVELS = 8
+"""Halvings of the step while climbing: from a cell to a 128th of it."""
+
+_ROOT_2PI = math.sqrt(2 * math.pi)
+
+
+class PickList(NamedTuple):
+    """Picks, by station and then by time.
+
+    Attributes
+    ----------
+    time : ndarray, shape (n_picks,)
+        Seconds after some reference.
+    station, label : ndarray of int, shape (n_picks,)
+        Which station; 0 for P, 1 for S, 2 for unknown.
+    first : ndarray of int, shape (n_stations + 1,)
+        Where the picks of each station begin.
+    named : float
+        Probability that a label is right.
+    """
+
+    time: Floats
+    station: Ints
+    label: Ints
+    first: Ints
+    named: float
+
+
+class Fits(NamedTuple):
+    """The pick that fits best for each station and phase that has one.
+
+    Attributes
+    ----------
+    station, phase, pick : ndarray of int, shape (n,)
+    residual, error : ndarray, shape (n,)
+        Observed minus computed, and the standard error, s.
+    ratio : ndarray, shape (n,)
+        c f / r of the pick.
+    """
+
+    station: Ints
+    phase: Ints
+    pick: Ints
+    residual: Floats
+    error: Floats
+    ratio: Floats
+
+
+@njit(cache=True, error_model="numpy")
+def rates(picks: PickList, free: Bools, window: float, usual: Floats) -> Floats:
+    """Rate at which picks come at each pick's station and with its label, without itself, 1/s.
+
+    Picks within `window` on both sides are counted, joined with the `usual`
+    rate of the label as if that had been watched equally long: a Gamma prior.
+    """
+    n = picks.time.size
+    found = np.empty(n)
+    for i in range(n):
+        count = 0
+        for way in (-1, 1):
+            j = i + way
+            while (
+                0 <= j < n
+                and picks.station[j] == picks.station[i]
+                and abs(picks.time[j] - picks.time[i]) <= window
+            ):
+                if free[j] and picks.label[j] == picks.label[i]:
+                    count += 1
+                j += way
+        found[i] = (count / (2 * window) + usual[picks.label[i]]) / 2
+    return found
+
+
+@njit(cache=True, error_model="numpy")
+def fits(
+    picks: PickList,
+    free: Bools,
+    rate: Floats,
+    times: Times,
+    error: Spread,
+    place: Floats,
+    origin: float,
+    slack: float,
+) -> Fits:
+    """Find the pick that fits best for each station and phase.
+
+    Parameters
+    ----------
+    place : ndarray, shape (3,)
+        x, y and depth, km.
+    origin : float
+        Origin time, s.
+    slack : float
+        More seconds on both sides: 0 for the picks that fit here; larger for all
+        that may fit near by, each of them and not only the best.
+    """
+    size = 2 * times.x.size if slack == 0.0 else 8 * times.x.size + 64
+    station, phases, pick = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
+    residual, errors, ratio = np.empty(size), np.empty(size), np.empty(size)
+    n = 0
+    for s in range(times.x.size):
+        if picks.first[s] == picks.first[s + 1]:
+            continue
+        distance = math.hypot(place[0] - times.x[s], place[1] - times.y[s])
+        begin = n
+        for phase in range(2):
+            seconds = travel(times, s, phase, distance, place[2])
+            sigma = spread(error, phase, seconds)
+            reach = CUT * sigma + slack
+            low, stop = picks.first[s], picks.first[s + 1]
+            while low < stop:
+                middle = (low + stop) // 2
+                if picks.time[middle] < origin + seconds - reach:
+                    low = middle + 1
+                else:
+                    stop = middle
+            best = -1
+            for k in range(low, picks.first[s + 1]):
+                r = picks.time[k] - origin - seconds
+                if r > reach or n == size:
+                    break
+                if not free[k]:
+                    continue
+                named = _named(picks, k, phase)
+                if named == 0.0:
+                    continue
+                q = named * math.exp(-0.5 * (r / sigma) ** 2) / (_ROOT_2PI * sigma * rate[k])
+                at = n
+                if slack == 0.0 and best >= 0:
+                    if q <= ratio[best]:
+                        continue
+                    at = best
+                station[at], phases[at], pick[at] = s, phase, k
+                residual[at], errors[at], ratio[at] = r, sigma, q
+                if at == n:
+                    best = n
+                    n += 1
+        if slack == 0.0 and n == begin + 2 and pick[begin] == pick[begin + 1]:
+            # One pick is not P and S at once.
+            if ratio[begin + 1] > ratio[begin]:
+                station[begin], phases[begin], pick[begin] = s, 1, pick[begin + 1]
+                residual[begin], errors[begin] = residual[begin + 1], errors[begin + 1]
+                ratio[begin] = ratio[begin + 1]
+            n -= 1
+    return Fits(station[:n], phases[:n], pick[:n], residual[:n], errors[:n], ratio[:n])
+
+
+@njit(cache=True, error_model="numpy")
+def _named(picks: PickList, pick: int, phase: int) -> float:
+    """Probability that a phase gets the label that the pick has."""
+    if picks.label[pick] == 2:
+        return 1.0
+    return picks.named if picks.label[pick] == phase else 1 - picks.named
+
+
+@njit(cache=True, error_model="numpy")
+def climb(
+    picks: PickList,
+    free: Bools,
+    rate: Floats,
+    times: Times,
+    error: Spread,
+    volume: Volume,
+    start: Floats,
+    half: Floats,
+    change: float,
+    origin: float,
+) -> tuple[Floats, float]:
+    """Go up from a cell to the place and origin time of the highest likelihood near by.
+
+    Steps along the axes, halved when none leads up.  What a place may be off by
+    is added to the error of the arrivals, and shrinks with the steps, so that
+    the first ones are taken on a smooth hill and the last ones on the real one.
+
+    Parameters
+    ----------
+    start, half : ndarray, shape (3,)
+        Middle of the cell and half its size, km.
+    change : float
+        How much travel times change within it, s.
+    origin : float
+        Origin time to start from, s.
+
+    Returns
+    -------
+    place, origin
+    """
+    near = fits(picks, free, rate, times, error, start, origin, 5 * change)
+    place, step = start.copy(), half.copy()
+    computed, sigma = np.empty(near.pick.size), np.empty(near.pick.size)
+    trial, best_place = np.empty(3), np.empty(3)
+    for level in range(_LEVELS):
+        blur = change * 0.5**level if level < _LEVELS - 2 else 0.0
+        _predict(near, times, error, place, blur, computed, sigma)
+        here, origin = _best_origin(picks, rate, near, computed, sigma, origin)
+        for _ in range(6):
+            best, best_origin = here, origin
+            for axis in range(3):
+                for way in (-1.0, 1.0):
+                    trial[:] = place
+                    trial[axis] = min(
+                        max(place[axis] + way * step[axis], volume.low[axis]), volume.high[axis]
+                    )
+                    _predict(near, times, error, trial, blur, computed, sigma)
+                    value, when = _best_origin(picks, rate, near, computed, sigma, origin)
+                    if value > best + 1e-9:
+                        best, best_origin = value, when
+                        best_place[:] = trial
+            if best == here:
+                break
+            here, origin = best, best_origin
+            place[:] = best_place
+        step *= 0.5
+    return place, origin
+
+
+@njit(cache=True, error_model="numpy")
+def _predict(
+    near: Fits, times: Times, error: Spread, place: Floats, blur: float, computed: Floats, sigma: Floats
+) -> None:
+    for i in range(near.pick.size):
+        s, phase = near.station[i], near.phase[i]
+        if i > 0 and near.station[i - 1] == s and near.phase[i - 1] == phase:
+            computed[i], sigma[i] = computed[i - 1], sigma[i - 1]
+            continue
+        distance = math.hypot(place[0] - times.x[s], place[1] - times.y[s])
+        computed[i] = travel(times, s, phase, distance, place[2])
+        own = spread(error, phase, computed[i])
+        sigma[i] = math.sqrt(own * own + blur * blur)
+
+
+@njit(cache=True, error_model="numpy")
+def _best_origin(
+    picks: PickList, rate: Floats, near: Fits, computed: Floats, sigma: Floats, origin: float
+) -> tuple[float, float]:
+    """Find the origin time, by weighted means of what the picks say, and the log likelihood there."""
+    best, best_origin = -math.inf, origin
+    for _ in range(4):
+        total = pull = weight = 0.0
+        i = 0
+        while i < near.pick.size:
+            # The picks of one station; the best of each phase counts, and no pick twice.
+            s = near.station[i]
+            p_ratio = s_ratio = 0.0
+            p_at = s_at = -1
+            while i < near.pick.size and near.station[i] == s:
+                phase, k = near.phase[i], near.pick[i]
+                z = (picks.time[k] - origin - computed[i]) / sigma[i]
+                if abs(z) <= CUT:
+                    q = _named(picks, k, phase) * math.exp(-0.5 * z * z) / (_ROOT_2PI * sigma[i] * rate[k])
+                    if phase == 0 and q > p_ratio:
+                        p_ratio, p_at = q, i
+                    elif phase == 1 and q > s_ratio:
+                        s_ratio, s_at = q, i
+                i += 1
+            if p_at >= 0 and s_at >= 0 and near.pick[p_at] == near.pick[s_at]:
+                if p_ratio < s_ratio:
+                    p_at = -1
+                else:
+                    s_at = -1
+            if p_at >= 0:
+                odds = 1 - TYPICAL + TYPICAL * p_ratio
+                total += math.log(odds)
+                w = TYPICAL * p_ratio / odds / (sigma[p_at] * sigma[p_at])
+                weight += w
+                pull += w * (picks.time[near.pick[p_at]] - origin - computed[p_at])
+            if s_at >= 0:
+                odds = 1 - TYPICAL + TYPICAL * s_ratio
+                total += math.log(odds)
+                w = TYPICAL * s_ratio / odds / (sigma[s_at] * sigma[s_at])
+                weight += w
+                pull += w * (picks.time[near.pick[s_at]] - origin - computed[s_at])
+        if total > best:
+            best, best_origin = total, origin
+        if weight == 0.0 or abs(pull / weight) < 0.005:
+            break
+        origin += pull / weight
+    return best, best_origin
+
+
+@njit(cache=True, error_model="numpy")
+def evidence(
+    found: Fits, times: Times, watched: Bools, place: Floats
+) -> tuple[float, float, float, float]:
+    """Log of the likelihood ratio of an event to chance, and what it is most likely like.
+
+    Parameters
+    ----------
+    found : Fits
+    watched : ndarray of bool, shape (n_stations, 2)
+        Whether the station picks that phase at all: only then its silence counts.
+    place : ndarray, shape (3,)
+
+    Returns
+    -------
+    evidence : float
+    reach : float
+        Distance to which stations see the event, km.
+    p, s : float
+        Probability of a P and of an S pick within it.
+    """
+    n = times.x.size
+    away = np.empty(n)
+    for i in range(n):
+        away[i] = math.hypot(place[0] - times.x[i], place[1] - times.y[i])
+    order = np.argsort(away, kind="mergesort")
+    ratio = np.zeros((n, 2))
+    for i in range(found.pick.size):
+        ratio[found.station[i], found.phase[i]] = found.ratio[i]
+    m = _PROBABILITIES.size
+    summed = np.zeros((2, m))
+    terms = np.full(n, -math.inf)
+    weights, best = 0.0, -math.inf
+    reach, at_p, at_s = 0.0, TYPICAL, TYPICAL
+    for k in range(n):
+        s = order[k]
+        for phase in range(2):
+            if watched[s, phase] or ratio[s, phase] > 0.0:
+                for j in range(m):
+                    p = _PROBABILITIES[j]
+                    summed[phase, j] += math.log(1 - p + p * ratio[s, phase])
+        if k < 2:
+            continue
+        weight = 1.0 / (k + 1)
+        weights += weight
+        terms[k] = math.log(weight)
+        for phase in range(2):
+            terms[k] += _log_mean(summed[phase])
+        if terms[k] > best:
+            best, reach = terms[k], away[s]
+            at_p, at_s = _PROBABILITIES[np.argmax(summed[0])], _PROBABILITIES[np.argmax(summed[1])]
+    whole = 0.0
+    for k in range(n):
+        whole += math.exp(terms[k] - best)
+    return best + math.log(whole / weights), reach, at_p, at_s
+
+
+@njit(cache=True, error_model="numpy")
+def _log_mean(logs: Floats) -> float:
+    high = logs.max()
+    return high + math.log(np.exp(logs - high).mean())
