@@ -53,7 +53,7 @@ def sigma_of(row: Any, error_s: float) -> float:
     if own is not None and own > 0:
         return max(own, _SMALLEST_S)
     probability = number(row, "probability")
-    if probability is not None and probability > 0:
+    if probability is not None:
         return max(error_s / min(max(probability, 0.1), 1.0), _SMALLEST_S)
     return max(error_s, _SMALLEST_S)
 
