@@ -26,7 +26,7 @@ def words(text: str) -> Markup:
     >>> words("A ratio < `on`, or ``off``.")
     Markup('A ratio &lt; <code>on</code>, or <code>off</code>.')
     """
-    return Markup(re.sub(r"(`+)(.+?)\1", r"<code>\2</code>", escape(text)))  # noqa: S704 - escaped just here
+    return Markup(re.sub(r"(`+)(.+?)\1", r"<code>\2</code>", str(escape(text))))  # noqa: S704 - escaped just here
 
 
 class Pages:

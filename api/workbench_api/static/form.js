@@ -31,7 +31,10 @@ async function inputs() {
   for (const field of form.querySelectorAll("[data-kind]")) {
     const { kind } = field.dataset;
     if (kind === "boolean") given[field.name] = field.checked;
-    else if (field.value.trim() === "") continue;
+    else if (field.value.trim() === "") {
+      // An emptied field says "none" where that is possible, and leaves the default where it is not.
+      if ("nullable" in field.dataset) given[field.name] = null;
+    }
     else if (kind === "number") given[field.name] = Number(field.value);
     else if (kind === "json") given[field.name] = JSON.parse(field.value);
     else if (kind === "text") given[field.name] = field.value;
