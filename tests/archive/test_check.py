@@ -22,16 +22,15 @@ def found(archive: Archive, kind: str, **more: object) -> list[Finding]:
     return [one for one in check(archive, **more) if one.kind == kind]  # type: ignore[arg-type]
 
 
-def held(archive: Archive) -> list[tuple[str, int, int, int]]:
-    files = archive.files(Selection())
-    archive.index.refresh(files)
-    return [(h.id, h.samples, h.gaps, h.overlaps) for h in holdings(archive.index.stretches(files))]
+def listed(archive: Archive) -> list[tuple[str, int, int, int]]:
+    found = archive.index.look(archive.files(Selection())).stretches
+    return [(h.id, h.samples, h.gaps, h.overlaps) for h in holdings(found)]
 
 
 def test_the_recordings_and_their_gaps(archive, shared) -> None:
     for path in sorted(shared("archive_mixed").glob("*.mseed")):
         archive.write(path)
-    assert held(archive) == [
+    assert listed(archive) == [
         ("BW.BGLD..EHE", 412 + 824 + 824 + 50668, 3, 0),
         ("CH.BALST..LHE", 86343, 0, 0),
         ("CH.BALST..LHZ", 86547, 0, 0),
@@ -46,7 +45,8 @@ def test_the_recordings_and_their_gaps(archive, shared) -> None:
         ("TA.C26K..BHZ", 3456001, 0, 0),
     ]
     lengths = [
-        (one.end - one.start) / 1e9 for one in breaks(archive.index.stretches(archive.files(Selection())))
+        (one.end - one.start) / 1e9
+        for one in breaks(archive.index.look(archive.files(Selection())).stretches)
     ]
     # BDI: "one 13-10 s gap a component near 02:15".
     assert [round(length, 3) for length in lengths] == [2.065, 2.065, 4.125, 12.84, 10.6, 12.83]
@@ -55,7 +55,7 @@ def test_the_recordings_and_their_gaps(archive, shared) -> None:
 
 def test_windows_count_to_the_sample(archive) -> None:
     archive.write(trace(100_000, MIDNIGHT + 0.004, 100.0))
-    parts = archive.index.stretches(archive.files(Selection()))
+    parts = archive.index.look(archive.files(Selection())).stretches
     for start, end in [(0, 10), (0.004, 10.004), (100.123, 200.456), (999.5, 2000), (0, 0.003)]:
         window = (MIDNIGHT + start).ns, (MIDNIGHT + end).ns
         expected = archive.get_waveforms("XX", "ABC", "", "HHZ", MIDNIGHT + start, MIDNIGHT + end)
@@ -71,7 +71,7 @@ def test_overlaps_and_conflicts_are_told_apart(archive) -> None:
     same = one.slice(MIDNIGHT + 5, MIDNIGHT + 12)
     other = trace(300, MIDNIGHT + 15, seed=9)
     path.write_bytes(b"".join(mseed(t, reclen=512) for t in (one, same, other)))
-    assert held(archive) == [("XX.ABC..HHZ", 2000, 0, 2)]
+    assert listed(archive) == [("XX.ABC..HHZ", 2000, 0, 2)]
     (overlap,) = found(archive, "overlap")
     assert (overlap.severity, overlap.detail[:25]) == ("info", "701 samples are there twi")
     (conflict,) = found(archive, "conflict")
@@ -114,8 +114,8 @@ def test_what_lies_in_the_wrong_place_is_named(archive) -> None:
     ):
         (archive.root / name).parent.mkdir(parents=True, exist_ok=True)
         (archive.root / name).write_bytes(body)
-    listed = {(one.severity, one.subject.rsplit("/")[-1]) for one in found(archive, "misplaced")}
-    assert listed == {
+    found_there = {(one.severity, one.subject.rsplit("/")[-1]) for one in found(archive, "misplaced")}
+    assert found_there == {
         ("error", "XX.ABC..HHN.D.2020.061"),
         ("error", "XX.ABC..HHZ.D.2020.066"),
         ("error", "notes.txt"),
@@ -138,8 +138,8 @@ def test_missing_metadata_and_missing_data(archive, shared) -> None:
         archive.write(trace(100, start, seed_id=seed_id))
     site = Station("BARE", 0.0, 0.0, 0.0, channels=[Channel("HHZ", "", 0.0, 0.0, 0.0, 0.0)])
     archive.stations.add(Inventory(networks=[Network("XX", stations=[site])]))
-    listed = {one.subject: one.detail for one in check(archive) if one.severity == "warning"}
-    assert {name: words.split(" 1999")[0] for name, words in listed.items()} == {
+    warned = {one.subject: one.detail for one in check(archive) if one.severity == "warning"}
+    assert {name: words.split(" 1999")[0] for name, words in warned.items()} == {
         "IV.BOB..HHZ": "its StationXML lacks the channel",
         "IV.BOB..BHN": "no epoch covers all of",
         "XX.NEW..HHZ": "the station has no StationXML",
@@ -151,7 +151,7 @@ def test_missing_metadata_and_missing_data(archive, shared) -> None:
 
 def test_a_leap_second_is_neither_gap_nor_overlap(archive) -> None:
     archive.write(leap_records())
-    assert held(archive) == [("XX.ABC..HHZ", 30, 0, 0)]
+    assert listed(archive) == [("XX.ABC..HHZ", 30, 0, 0)]
     assert not [one for one in check(archive) if one.kind in ("gap", "overlap", "conflict", "misplaced")]
 
 
@@ -178,4 +178,4 @@ def test_a_file_in_any_order_has_the_same_holdings(archive, rate) -> None:
     path = archive.root / place("XX.ABC..HHZ", MIDNIGHT.ns // (86_400 * 10**9))
     path.parent.mkdir(parents=True)
     path.write_bytes(b"".join(parts[k] for k in order))
-    assert held(archive) == [("XX.ABC..HHZ", 20000, 0, 0)]
+    assert listed(archive) == [("XX.ABC..HHZ", 20000, 0, 0)]

@@ -138,4 +138,4 @@ def test_the_index_groups_every_record_once(tmp_path) -> None:
         inside = scan(body[part.offset : part.offset + part.length])
         assert inside.records["n"].sum() == part.n
         assert not decode(body[part.offset : part.offset + part.length], inside.records).bad
-    assert Index(tmp_path, tmp_path / "i.sqlite").stretches([]) == []
+    assert Index(tmp_path, tmp_path / "i.sqlite").look([]).stretches == []

@@ -11,6 +11,7 @@ from typing import Literal
 from obspy import Inventory, UTCDateTime
 
 from workbench.archive.holdings import Break, Holding, breaks, holdings
+from workbench.archive.index import Held
 from workbench.archive.layout import DAY_NS, DayFile, parse
 from workbench.archive.reader import read_runs, take
 from workbench.archive.runs import Run
@@ -71,16 +72,15 @@ def check(archive: Archive, selection: Selection | None = None, *, quick: bool =
     """
     chosen = selection or Selection()
     files = archive.files(chosen)
-    archive.index.refresh(files, complete=selection is None)
-    found = archive.index.stretches(files)
-    within = [one for one in found if chosen.matches(one.id)]
+    held = archive.index.look(files, complete=selection is None)
+    within = [one for one in held.stretches if chosen.matches(one.id)]
     results: list[Finding] = []
     if selection is None:
         results += _strangers(archive)
-    results += _faults(archive, files)
-    results += _misplaced(archive, files, found)
+    results += _faults(held)
+    results += _misplaced(archive, files, held.stretches)
     if not quick:
-        results += _damaged(archive, files)
+        results += _damaged(archive, files, held)
     results += _breaks(archive, files, breaks(within), quick=quick)
     results += _metadata(archive, chosen, holdings(within))
     order = {"error": 0, "warning": 1, "info": 2}
@@ -105,8 +105,8 @@ def _strangers(archive: Archive) -> Iterator[Finding]:
                     )
 
 
-def _faults(archive: Archive, files: Sequence[DayFile]) -> Iterator[Finding]:
-    for path, fault in archive.index.faults(files):
+def _faults(held: Held) -> Iterator[Finding]:
+    for path, fault in held.faults:
         yield Finding(
             "error",
             "corrupt",
@@ -145,21 +145,21 @@ def _misplaced(archive: Archive, files: Sequence[DayFile], found: Sequence[Stret
             )
 
 
-def _damaged(archive: Archive, files: Sequence[DayFile]) -> Iterator[Finding]:
+def _damaged(archive: Archive, files: Sequence[DayFile], held: Held) -> Iterator[Finding]:
     """Decode everything, file by file."""
-    for number, file in enumerate(files):
-        first, last = (file.day - 2) * DAY_NS, (file.day + 3) * DAY_NS
-        for taken in take(archive.index, [file], first, last, {file.id}):
-            for place, problem in decode(taken.buffer, taken.scan.records).bad.items():
-                row = taken.scan.records[place]
-                yield Finding(
-                    "error",
-                    "corrupt",
-                    file.path,
-                    f"the record from {_time(int(row['start']))}: {problem}",
-                    "Fetch the day again; the good records around are read.",
-                )
-        progress((number + 1) / len(files), file.id)
+    ids = {one.id for one in held.stretches}
+    paths = [file.path for file in files]
+    for taken in take(archive.index, files, held, -(2**62), 2**62, ids):
+        progress(paths.index(taken.path) / len(paths), taken.path)
+        for place, problem in decode(taken.buffer, taken.scan.records).bad.items():
+            row = taken.scan.records[place]
+            yield Finding(
+                "error",
+                "corrupt",
+                taken.path,
+                f"the record from {_time(int(row['start']))}: {problem}",
+                "Fetch the day again; the good records around are read.",
+            )
 
 
 def _breaks(

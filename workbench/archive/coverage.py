@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from workbench.archive.runs import Run, same_grid
+from workbench.archive.runs import ROUNDING_NS, Run, same_grid
 
 __all__ = ["Coverage", "parts"]
 
@@ -50,6 +50,8 @@ class Coverage:
         first = bisect_left(self._runs, run.start - self._longest - slack, key=lambda item: item.start)
         stop = bisect_right(self._runs, run.last + slack, key=lambda item: item.start)
         for other in self._runs[first:stop]:
+            if other.last < run.start - ROUNDING_NS or other.start > run.last + ROUNDING_NS:
+                continue
             if other.leap != run.leap:
                 continue  # the numbers of a leap second repeat
             one_rate = abs(1 - other.rate / run.rate) < 1e-4

@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -26,7 +26,7 @@ from workbench.archive.stretches import Stretch, stretches
 from workbench.errors import Unavailable
 from workbench.notices import notice, progress
 
-__all__ = ["Index"]
+__all__ = ["Held", "Index"]
 
 _T = TypeVar("_T")
 
@@ -82,6 +82,25 @@ _SETTLED_S = 2.0
 _TOGETHER = 64
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What files hold, as the index knows it at one moment.
+
+    Attributes
+    ----------
+    stretches : list of Stretch
+        By file and place.
+    faults : list of (str, Fault)
+        Bytes that are no good records, by file and place.
+    status : dict
+        Size, time of change (ns) and inode of each file.
+    """
+
+    stretches: list[Stretch]
+    faults: list[tuple[str, Fault]]
+    status: dict[str, tuple[int, int, int]]
+
+
 class Index:
     """The index of one archive.
 
@@ -100,14 +119,25 @@ class Index:
         self.root = root
         self.path = path
 
-    def refresh(self, files: Iterable[DayFile], *, complete: bool = False) -> None:
-        """Read the headers of those files that are new or have changed.
+    def look(
+        self,
+        files: Iterable[DayFile],
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        complete: bool = False,
+    ) -> Held:
+        """Return what the files hold within a time span.
+
+        The headers of those that are new, or have changed, are read first.
 
         Parameters
         ----------
         files : iterable of DayFile
+        start, end : int, optional
+            Nanoseconds since 1970, both included.
         complete : bool
-            These are all there are: forget the others.
+            These are all the files there are: forget the others.
         """
         wanted = {file.path: file for file in files}
         known = self._run(lambda base: _known(base, None if complete else list(wanted)))
@@ -124,34 +154,8 @@ class Index:
             self._run(partial(_store, fresh=fresh))
             if len(changed) > _TOGETHER:
                 progress((first + len(fresh)) / len(changed), "reading headers")
-
-    def stretches(
-        self, files: Sequence[DayFile], start: int | None = None, end: int | None = None
-    ) -> list[Stretch]:
-        """Return what lies in the files within a time span (ns), by file and place."""
         bounds = 2**62 if end is None else end, -(2**62) if start is None else start
-        return self._run(
-            lambda base: [
-                Stretch(path, *row)
-                for number, path in _numbers(base, files)
-                for row in base.execute(_STRETCHES, (number, *bounds))
-            ]
-        )
-
-    def faults(self, files: Sequence[DayFile]) -> list[tuple[str, Fault]]:
-        """Return the bytes of the files that are no good records, by file and place."""
-        return self._run(
-            lambda base: [
-                (path, Fault(*row))
-                for number, path in _numbers(base, files)
-                for row in base.execute(_FAULTS, (number,))
-            ]
-        )
-
-    def unchanged(self, path: str, status: os.stat_result) -> bool:
-        """Tell whether an open file is the one whose records the index knows."""
-        known = self._run(lambda base: _known(base, [path])).get(path)
-        return known is not None and known[1:4] == (status.st_size, status.st_mtime_ns, status.st_ino)
+        return self._run(lambda base: _held(base, list(wanted), bounds))
 
     def keep_fingerprints(self, found: Iterable[Stretch]) -> None:
         """Keep the fingerprints of stretches."""
@@ -248,9 +252,18 @@ def _known(base: sqlite3.Connection, paths: list[str] | None) -> dict[str, _Know
     return found
 
 
-def _numbers(base: sqlite3.Connection, files: Sequence[DayFile]) -> list[tuple[int, str]]:
-    known = _known(base, [file.path for file in files])
-    return [(known[file.path][0], file.path) for file in files if file.path in known]
+def _held(base: sqlite3.Connection, paths: list[str], bounds: tuple[int, int]) -> Held:
+    known = _known(base, paths)
+    numbers = [(known[path][0], path) for path in paths if path in known]
+    return Held(
+        [
+            Stretch(path, *row)
+            for number, path in numbers
+            for row in base.execute(_STRETCHES, (number, *bounds))
+        ],
+        [(path, Fault(*row)) for number, path in numbers for row in base.execute(_FAULTS, (number,))],
+        {path: known[path][1:4] for _, path in numbers},
+    )
 
 
 def _store(

@@ -9,13 +9,12 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from obspy import UTCDateTime
 
 from workbench.archive.files import trouble
-from workbench.archive.index import Index
-from workbench.archive.layout import DayFile, day_of
-from workbench.archive.records import Scan, scan
+from workbench.archive.index import Held, Index
+from workbench.archive.layout import DayFile, day_file, day_of
+from workbench.archive.records import Fault, Scan, scan
 from workbench.archive.runs import Run, from_records, join, trim
 from workbench.archive.samples import decode
 from workbench.archive.stretches import Stretch, digest
@@ -57,7 +56,8 @@ def read_runs(
     """
     wanted = {file.id for file in files} if ids is None else set(ids)
     runs: list[Run] = []
-    for taken in take(index, files, start, end, wanted):
+    held = index.look(files, start, end)
+    for taken in take(index, files, held, start, end, wanted):
         decoded = decode(taken.buffer, taken.scan.records)
         for k, problem in decoded.bad.items():
             row = taken.scan.records[k]
@@ -67,7 +67,8 @@ def read_runs(
                 "The record is left out; get it again from where it came.",
             )
         runs += from_records(taken.scan, decoded)
-    _name_faults(index, files, start, end)
+    days = {file.path for file in files if day_of(start) <= file.day <= day_of(end)}
+    _name_faults(index.root, [fault for fault in held.faults if fault[0] in days])
     found = (trim(run, start, end) for run in join(runs))
     return [run for run in found if run is not None]
 
@@ -76,7 +77,7 @@ def read_records(index: Index, files: Sequence[DayFile], start: int, end: int) -
     """Return the whole records that hold the samples from `start` to `end`, each once."""
     wanted = {file.id for file in files}
     found: list[tuple[str, int, bytes]] = []
-    for taken in take(index, files, start, end, wanted):
+    for taken in take(index, files, index.look(files, start, end), start, end, wanted):
         for row in taken.scan.records:
             begin = int(row["offset"])
             raw = taken.buffer[begin : begin + int(row["length"])]
@@ -90,33 +91,40 @@ def read_records(index: Index, files: Sequence[DayFile], start: int, end: int) -
     return b"".join(out)
 
 
-def take(index: Index, files: Sequence[DayFile], start: int, end: int, wanted: set[str]) -> Iterator[Taken]:
+def take(
+    index: Index, files: Sequence[DayFile], held: Held, start: int, end: int, wanted: set[str]
+) -> Iterator[Taken]:
     """Read those records that lie in a time span, file by file.
+
+    Parameters
+    ----------
+    index : Index
+    files : sequence of DayFile
+    held : Held
+        What the index says about them.
+    start, end : int
+    wanted : set of str
+        SEED ids.
 
     Raises
     ------
     Unavailable
         If a file changes faster than it can be read.
     """
-    index.refresh(files)
     places = {file.path: file for file in files}
-    found = index.stretches(files, start, end)
-    for path, group in groupby(found, key=lambda one: one.path):
-        some = list(group)
+    for path, group in groupby(held.stretches, key=lambda one: one.path):
+        some, status = list(group), held.status[path]
         for _ in range(_TRIES):
-            parts = _read_file(index, path, [one for one in some if one.id in wanted])
+            parts = _read_file(index.root / path, status, [one for one in some if one.id in wanted])
             if parts is not None:
                 break
             # Another version of the file is there now.
-            status = _status(index.root / path)
-            if status is None:
+            file = day_file(index.root, path)
+            again = index.look([file or places[path]], start, end)
+            if path not in again.status:
                 parts = []
                 break
-            file = replace(
-                places[path], size=status.st_size, mtime_ns=status.st_mtime_ns, inode=status.st_ino
-            )
-            index.refresh([file])
-            some = index.stretches([file], start, end)
+            some, status = again.stretches, again.status[path]
         else:
             raise Unavailable(
                 str(index.root / path),
@@ -152,13 +160,14 @@ def fingerprints(root: Path, found: Sequence[Stretch]) -> list[Stretch]:
     return done
 
 
-def _read_file(index: Index, path: str, some: list[Stretch]) -> list[bytes] | None:
+def _read_file(path: Path, status: tuple[int, int, int], some: list[Stretch]) -> list[bytes] | None:
     """Return the bytes of stretches, neighbours together, or None if the file is not the one indexed."""
     if not some:
         return []
     try:
-        with (index.root / path).open("rb") as file:
-            if not index.unchanged(path, os.fstat(file.fileno())):
+        with path.open("rb") as file:
+            now = os.fstat(file.fileno())
+            if (now.st_size, now.st_mtime_ns, now.st_ino) != status:
                 return None
             parts = []
             for offset, length in _ranges(some):
@@ -171,7 +180,7 @@ def _read_file(index: Index, path: str, some: list[Stretch]) -> list[bytes] | No
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise trouble(index.root / path, error) from error
+        raise trouble(path, error) from error
 
 
 def _ranges(some: list[Stretch]) -> list[tuple[int, int]]:
@@ -184,21 +193,13 @@ def _ranges(some: list[Stretch]) -> list[tuple[int, int]]:
     return ranges
 
 
-def _status(path: Path) -> os.stat_result | None:
-    try:
-        return path.stat()
-    except OSError:
-        return None
-
-
-def _name_faults(index: Index, files: Sequence[DayFile], start: int, end: int) -> None:
-    """Say which files of these days have bytes that are no records."""
-    days = [file for file in files if day_of(start) <= file.day <= day_of(end)]
-    for path, group in groupby(index.faults(days), key=lambda item: item[0]):
+def _name_faults(root: Path, found: list[tuple[str, Fault]]) -> None:
+    """Say which files have bytes that are no records."""
+    for path, group in groupby(found, key=lambda item: item[0]):
         faults = [fault for _, fault in group]
-        lost: npt.NDArray[np.int64] = np.array([fault.length for fault in faults])
+        lost = sum(fault.length for fault in faults)
         notice(
-            str(index.root / path),
-            f"{int(lost.sum())} bytes cannot be read, from byte {faults[0].offset} on: {faults[0].problem}",
+            str(root / path),
+            f"{lost} bytes cannot be read, from byte {faults[0].offset} on: {faults[0].problem}",
             "The rest is read; 'workbench archive check' names each place.",
         )

@@ -20,9 +20,23 @@ from workbench.archive.layout import DAY_NS
 from workbench.archive.records import Scan
 from workbench.archive.samples import ENCODINGS, Decoded
 
-__all__ = ["Form", "Run", "cut_days", "from_records", "join", "of_record", "same_grid", "to_stream", "trim"]
+__all__ = [
+    "ROUNDING_NS",
+    "Form",
+    "Run",
+    "cut_days",
+    "from_records",
+    "join",
+    "of_record",
+    "same_grid",
+    "to_stream",
+    "trim",
+]
 
 Samples = npt.NDArray[Any]
+
+ROUNDING_NS = 110_000
+"""Headers count 0.1 ms, and some programs round where others cut: the same sample may differ by that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +131,24 @@ def from_records(scan: Scan, decoded: Decoded) -> list[Run]:
         run = of_record(scan.ids[int(rows[first]["channel"])], rows[first], parts[0])
         if len(parts) > 1:
             run = replace(
-                run, data=np.concatenate(parts), last=int(last[stop - 1]), leap=bool(rows["leap"][stop - 1])
+                run, data=_together(parts), last=int(last[stop - 1]), leap=bool(rows["leap"][stop - 1])
             )
         found.append(run)
     return found
+
+
+def _together(parts: list[Samples]) -> Samples:
+    """Put arrays end to end; those that lie so in memory already need no copy."""
+    whole, size = parts[0].base, sum(len(part) for part in parts)
+    if isinstance(whole, np.ndarray) and whole.ndim == 1 and all(part.base is whole for part in parts):
+        first = (_address(parts[0]) - _address(whole)) // whole.itemsize
+        if _address(parts[-1]) + parts[-1].nbytes == _address(parts[0]) + size * whole.itemsize:
+            return whole[first : first + size]
+    return np.concatenate(parts)
+
+
+def _address(array: Samples) -> int:
+    return int(array.__array_interface__["data"][0])
 
 
 def of_record(seed_id: str, row: np.void, samples: Samples) -> Run:
@@ -144,14 +172,10 @@ def of_record(seed_id: str, row: np.void, samples: Samples) -> Run:
 
 
 def same_grid(a_start: int, b_start: int, step: float) -> int | None:
-    """Return how many samples `b` starts after `a`, or None if it is between two samples.
-
-    miniSEED headers count 0.1 ms, and some programs round where others cut,
-    so two records of the same samples may differ by that much.
-    """
+    """Return how many samples `b` starts after `a` (ns), or None if it is between two samples."""
     offset = (b_start - a_start) / step
     whole = round(offset)
-    return whole if abs(offset - whole) * step <= min(110_000, step / 4) else None
+    return whole if abs(offset - whole) * step <= min(ROUNDING_NS, step / 4) else None
 
 
 def join(runs: Iterable[Run]) -> list[Run]:
@@ -190,24 +214,25 @@ def _eve(run: Run) -> int:
 
 
 class _Chain:
-    """A run that grows; its memory doubles, so that many small steps stay cheap."""
+    """A run that grows; its parts are put together once, at the end."""
 
     def __init__(self, run: Run) -> None:
         self.first = run
         self.last = run.last
         self.leap = run.leap
         self.size = len(run.data)
-        self.data = run.data
+        self.parts = [run.data]
 
     def run(self) -> Run:
-        return replace(self.first, data=self.data[: self.size], last=self.last, leap=self.leap)
+        data = _together(self.parts) if len(self.parts) > 1 else self.parts[0]
+        return replace(self.first, data=data, last=self.last, leap=self.leap)
 
     def reaches(self, run: Run) -> bool:
         return run.id == self.first.id and run.start <= self.last + 1.5 * self.first.step
 
     def shared(self, run: Run) -> int | None:
         """Return how many samples a run has in common with the end of this, or None if it does not fit."""
-        if abs(1 - run.rate / self.first.rate) >= 1e-4 or run.data.dtype != self.data.dtype:
+        if abs(1 - run.rate / self.first.rate) >= 1e-4 or run.data.dtype != self.first.data.dtype:
             return None
         step = self.first.step
         if self.leap:
@@ -219,21 +244,25 @@ class _Chain:
         back = same_grid(run.start, self.last, step)
         if back is None or back >= self.size:
             return None
-        begin = self.size - 1 - back
         number = min(back + 1, len(run.data))
-        same = _equal(self.data[begin : begin + number], run.data[:number])
+        same = _equal(self._tail(back + 1)[:number], run.data[:number])
         return number if same else None
 
     def grow(self, run: Run, skip: int) -> None:
         """Add the samples of a run from number `skip` on."""
-        fresh = run.data[skip:]
-        need = self.size + len(fresh)
-        if need > len(self.data) or not self.data.flags.owndata:
-            grown = np.empty(max(need, 2 * self.size), self.data.dtype)
-            grown[: self.size] = self.data[: self.size]
-            self.data = grown
-        self.data[self.size : need] = fresh
-        self.size, self.last, self.leap = need, run.last, run.leap
+        self.parts.append(run.data[skip:])
+        self.size += len(run.data) - skip
+        self.last, self.leap = run.last, run.leap
+
+    def _tail(self, number: int) -> Samples:
+        taken: list[Samples] = []
+        left = number
+        for part in reversed(self.parts):
+            taken.append(part[max(0, len(part) - left) :])
+            left -= len(taken[-1])
+            if not left:
+                break
+        return np.concatenate(taken[::-1])
 
 
 def _equal(a: Samples, b: Samples) -> bool:
@@ -268,9 +297,13 @@ def cut_days(run: Run) -> Iterator[tuple[int, Run]]:
     miniSEED 2 counts whole microseconds, so times are rounded first, and the
     sample that is written with midnight's time is the first of its day.
     """
-    run = replace(run, start=_whole(run.start))
+    if run.start % 1000:
+        run = replace(run, start=_whole(run.start))
     if run.leap:
         yield from _cut_leap(run)
+        return
+    if run.start // DAY_NS == _whole(run.last) // DAY_NS:
+        yield run.start // DAY_NS, run
         return
     first = 0
     while first < len(run.data):

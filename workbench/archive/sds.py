@@ -223,7 +223,7 @@ class Archive:
         _name(problems, nothing=not found)
         done = write(self.root, self.locks, found)
         changed = (day_file(self.root, path) for path in done.files)
-        self.index.refresh(file for file in changed if file is not None)
+        self.index.look(file for file in changed if file is not None)
         for seed_id, first, number in done.conflicts:
             notice(
                 seed_id,
@@ -242,9 +242,8 @@ class Archive:
         """
         chosen = Selection.parse(selection) if isinstance(selection, str) else selection
         start, end = chosen.span
-        files = self.files(chosen)
-        self.index.refresh(files)
-        found = [one for one in self.index.stretches(files, start.ns, end.ns) if chosen.matches(one.id)]
+        held = self.index.look(self.files(chosen), start.ns, end.ns)
+        found = [one for one in held.stretches if chosen.matches(one.id)]
         fresh = fingerprints(self.root, [one for one in found if one.fingerprint is None])
         self.index.keep_fingerprints(fresh)
         known = [one for one in found if one.fingerprint is not None]

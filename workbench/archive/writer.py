@@ -105,6 +105,7 @@ def bundles(
         What was left out.
     """
     found: dict[str, Bundle] = {}
+    into: dict[tuple[str, int], Bundle] = {}
     problems: list[WorkbenchError] = []
     whole = scan(buffer)
     refused: set[str] = set()
@@ -133,7 +134,10 @@ def bundles(
         days = list(cut_days(run))
         for day, part in days:
             pieces = [_Record(start, raw, run)] if len(days) == 1 else _cut(raw, part)
-            found.setdefault(place(seed_id, day), Bundle(seed_id)).records += pieces
+            bundle = into.get((seed_id, day))
+            if bundle is None:
+                bundle = into[seed_id, day] = found.setdefault(place(seed_id, day), Bundle(seed_id))
+            bundle.records += pieces
     for run in runs:
         for day, part in cut_days(run):
             found.setdefault(place(run.id, day), Bundle(run.id)).runs.append(part)

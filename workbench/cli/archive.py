@@ -128,10 +128,9 @@ def ls(selection: str | None, roots: tuple[Path, ...], as_json: bool) -> None:
     searched = _archives(roots)
     with _listening(quiet=as_json):
         for one in searched:
-            files = one.files(chosen)
-            one.index.refresh(files, complete=chosen == Selection())
-            found = [part for part in one.index.stretches(files, start, end) if chosen.matches(part.id)]
-            rows += [(one.root, held) for held in holdings(found, start, end)]
+            held = one.index.look(one.files(chosen), start, end, complete=chosen == Selection())
+            found = [part for part in held.stretches if chosen.matches(part.id)]
+            rows += [(one.root, row) for row in holdings(found, start, end)]
     if as_json:
         click.echo(json.dumps([_row(root, held) for root, held in rows], indent=2))
     if not rows:
