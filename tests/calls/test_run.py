@@ -116,6 +116,8 @@ def test_web_policy_takes_no_paths_and_only_listed_links(folder, served):
     assert len(run(call({"href": link}), policy).notices) == 0
     with pytest.raises(InvalidSetting, match="path, which is not taken"):
         run(call({"path": "/etc/passwd"}), policy)
+    with pytest.raises(InvalidSetting, match="not allowed"):
+        run(call({"href": "https://a.org.evil.com/x"}), Policy.web(Settings(), links=("https://a.org",)))
     refused = [
         f"{served}stations.csv",
         f"{served}waves/../stations.csv",

@@ -6,12 +6,15 @@ import bz2
 import contextlib
 import gzip
 import io
+import json
 import pickle
 import tarfile
 import zipfile
 
+import h5py
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from obspy import Stream, Trace
@@ -158,6 +161,92 @@ def test_file_over_the_limit_is_refused_before_it_is_read(tmp_path):
         file.truncate(10**12)
     with pytest.raises(ResourceExceeded, match=r"large\.mseed"):
         wire.read_all(path, limit=1000)
+
+
+def hdf5(tmp_path, fill) -> bytes:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        fill(file)
+    return path.read_bytes()
+
+
+def test_hdf5_that_leads_to_other_files_is_refused(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"for your eyes")
+    other = tmp_path / "other.h5"
+    with h5py.File(other, "w") as file:
+        file["x"] = np.frombuffer(b"for your eyes", np.uint8)
+
+    def external(file):
+        file.create_group("deep").create_dataset("x", (13,), "u1", external=[(str(secret), 0, 13)])
+
+    def link(file):
+        file["x"] = h5py.ExternalLink(str(other), "/x")
+
+    def virtual(file):
+        layout = h5py.VirtualLayout((13,), "u1")
+        layout[:] = h5py.VirtualSource(str(other), "x", (13,))
+        file.create_virtual_dataset("x", layout)
+
+    for fill in (external, link, virtual):
+        with pytest.raises(UnreadableFile, match="another file"):
+            wire.read_all(hdf5(tmp_path, fill), "a.nc")
+
+
+def test_hdf5_that_holds_itself_is_no_loop(tmp_path):
+    def fill(file):
+        file.create_group("a")["again"] = file["/"]
+
+    with contextlib.suppress(UnreadableFile):
+        wire.read_all(hdf5(tmp_path, fill), "a.nc")
+
+
+def test_few_bytes_that_claim_to_be_many_are_refused(tmp_path):
+    def fill(file):
+        file.create_dataset("x", (10**6, 10**6), "f8", chunks=(1000, 1000))
+
+    with pytest.raises(ResourceExceeded, match="would unpack"):
+        wire.read_all(hdf5(tmp_path, fill), "a.nc")
+    xr.Dataset({"x": ("a", np.zeros(3))}).to_zarr(tmp_path / "a.zarr", zarr_format=3, consolidated=False)
+    meta = tmp_path / "a.zarr" / "x" / "zarr.json"
+    content = json.loads(meta.read_text())
+    content["shape"] = [10**12]
+    meta.write_text(json.dumps(content))
+    with pytest.raises(ResourceExceeded, match="would unpack"):
+        wire.read_all(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_zarr_with_a_codec_that_unpickles_is_refused(tmp_path, version):
+    store = tmp_path / "a.zarr"
+    xr.Dataset({"x": ("a", np.zeros(3))}).to_zarr(store, zarr_format=version, consolidated=False)
+    meta = store / "x" / (".zarray" if version == 2 else "zarr.json")
+    content = json.loads(meta.read_text())
+    if version == 2:
+        content.update(filters=[{"id": "pickle", "protocol": 5}], dtype="|O", compressor=None)
+        (store / "x" / "0").write_bytes(pickle.dumps(Bomb()))
+    else:
+        content["codecs"].append({"name": "numcodecs.pickle", "configuration": {}})
+    meta.write_text(json.dumps(content))
+    files = [path for path in store.rglob("*") if path.is_file()]
+    members = {path.relative_to(store).as_posix(): path.read_bytes() for path in files}
+    for source in (store, zipped(members)):
+        with pytest.raises(UnreadableFile, match="pickle"):
+            wire.read_all(source, "a.zarr")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b'{"noun":"Picks","rows":',
+        b'{"noun":"Waveforms","traces":',
+        b'{"vp_km_s":',
+        b'{"noun":"Triggers","x":',
+    ],
+)
+def test_nested_json_is_refused_by_name(head):
+    with pytest.raises(UnreadableFile, match=r"deep\.json"):
+        wire.read_all(head + b"[" * 200_000, "deep.json")
 
 
 @pytest.mark.filterwarnings("ignore::workbench.notices.WorkbenchWarning")

@@ -95,7 +95,7 @@ class Call(BaseModel):
             raise UnreadableFile(
                 str(path), f"cannot be opened ({error.strerror})", "Check the path."
             ) from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UnreadableFile(str(path), f"is no JSON ({error})", "A Call file is JSON.") from error
         return cls.of(content, str(path))
 

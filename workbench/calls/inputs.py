@@ -160,13 +160,20 @@ def _of_link(link: str, name: str, policy: Policy) -> list[Datum]:
         and "@" not in parts.netloc
         and "\\" not in link
         and ".." not in parts.path.split("/")
-        and any(link.startswith(prefix) for prefix in policy.links)
+        and any(_under(link, prefix) for prefix in policy.links)
     )
     if not allowed:
         raise InvalidSetting(
             name, f"links to {link}, which is not allowed", "Send the data, or give a selection."
         )
     return wire.read_all(_download(link, policy.max_bytes), name=link, limit=policy.max_bytes)
+
+
+def _under(link: str, prefix: str) -> bool:
+    """Whether a link is at or below an allowed one; ``https://a.org`` does not allow ``https://a.org.b.com``."""
+    asked, allowed = urlsplit(link), urlsplit(prefix)
+    host = not allowed.netloc or asked.netloc.lower() == allowed.netloc.lower()
+    return host and asked.scheme == allowed.scheme and asked.path.startswith(allowed.path)
 
 
 def _download(link: str, limit: int) -> bytes:

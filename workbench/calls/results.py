@@ -16,7 +16,7 @@ from workbench.calls.files import replacing, replacing_folder, write_bytes
 from workbench.errors import InvalidSetting
 from workbench.notices import Notice
 
-__all__ = ["Result", "user_name", "write_output", "write_results"]
+__all__ = ["Result", "check_free", "user_name", "write_output", "write_results"]
 
 
 @dataclass(frozen=True)
@@ -120,10 +120,7 @@ def write_results(result: Result, folder: Path, log: list[dict[str, Any]]) -> li
     InvalidSetting
         If the folder exists and holds something else.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InvalidSetting(
-            str(folder), "exists already", "Results are never overwritten: name another folder."
-        )
+    check_free(folder)
     names = []
     with replacing_folder(folder) as part:
         for name, value in result.outputs.items():
@@ -137,6 +134,20 @@ def write_results(result: Result, folder: Path, log: list[dict[str, Any]]) -> li
         lines = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in log)
         write_bytes(part / "log.jsonl", lines.encode())
     return [folder / name for name in names]
+
+
+def check_free(folder: Path) -> None:
+    """Refuse a folder of results that is there already.
+
+    Raises
+    ------
+    InvalidSetting
+        If it exists and is not empty.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InvalidSetting(
+            str(folder), "exists already", "Results are never overwritten: name another folder."
+        )
 
 
 def _wanted(call: Call, name: str) -> str:

@@ -15,9 +15,9 @@ import click
 from workbench import kernel as declarations
 from workbench.calls import Call, Policy, Result
 from workbench.calls import run as run_call
-from workbench.calls.files import write_bytes
+from workbench.calls.files import is_store, write_bytes
 from workbench.calls.reader import Reader
-from workbench.calls.results import user_name, write_output, write_results
+from workbench.calls.results import check_free, user_name, write_output, write_results
 from workbench.cli import assign, options, terminal
 from workbench.errors import Incomplete, InvalidSetting, WorkbenchError
 from workbench.kernel import Kernel
@@ -143,7 +143,7 @@ def _finish(
     call: Call, policy: Policy, to: Path | None, strict: bool, quiet: bool, notices: list[Notice]
 ) -> None:
     """Run a Call and write, or show, what comes out."""
-    folder = to is not None and (not to.suffix or to.is_dir())
+    folder = to is not None and (not to.suffix or (to.is_dir() and not is_store(to)))
     heard = list(notices)
     log = [_line(call, "start", process=call.process)]
     try:
@@ -174,14 +174,17 @@ def _check_output(call: Call, to: Path | None, folder: bool) -> None:
     from workbench import wire
 
     outputs = declarations.get(call.process).outputs
-    if to is None or folder:
+    if to is None:
+        return
+    if not to.absolute().parent.is_dir():
+        raise InvalidSetting(str(to), "its folder does not exist", f"Make {to.absolute().parent} first.")
+    if folder:
+        check_free(to)
         return
     if len(outputs) > 1:
         names = ", ".join(item.name for item in outputs)
         raise InvalidSetting(str(to), f"{call.process} has several results ({names})", "Give a folder.")
     wire.media_of(outputs[0].noun, to.suffix.lower())
-    if not to.absolute().parent.is_dir():
-        raise InvalidSetting(str(to), "its folder does not exist", f"Make {to.absolute().parent} first.")
 
 
 def _write(result: Result, to: Path | None, folder: bool, log: list[dict[str, Any]]) -> list[Path]:

@@ -15,6 +15,7 @@ import numpy as np
 import rfc8785
 
 from workbench.errors import BadInput
+from workbench.wire import stores
 from workbench.wire.plugins import Foreign
 from workbench.wire.quiet import quiet
 from workbench.wire.sample import Sample
@@ -78,7 +79,9 @@ def read(data: bytes, name: str, form: str) -> Dataset:
     Raises
     ------
     UnreadableFile
-        If it is broken.
+        If it is broken, leads to other files, or could run something.
+    ResourceExceeded
+        If it unpacks to much more than it is.
     """
     import xarray as xr
 
@@ -87,16 +90,22 @@ def read(data: bytes, name: str, form: str) -> Dataset:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "store.zip"
                 path.write_bytes(data)
-                return _open_zarr(path)
+                stores.check_zip(data, name)
+                return _open_zarr(path, name, len(data))
+        if form == "NETCDF4":
+            stores.check_hdf5(data, name)
         engine = "h5netcdf" if form == "NETCDF4" else "scipy"
         with xr.open_dataset(io.BytesIO(data), engine=engine) as lazy:
+            stores.check_size(lazy.nbytes, len(data), name)
             return lazy.load()
 
 
 def open_folder(folder: Path) -> Dataset:
     """Read a Zarr store that is a folder."""
     with quiet(folder.name), Foreign(str(folder), "ZARR"):
-        return _open_zarr(folder)
+        stores.check_folder(folder)
+        size = sum(item.stat().st_size for item in folder.rglob("*") if item.is_file())
+        return _open_zarr(folder, str(folder), size)
 
 
 def write_folder(dataset: Dataset, folder: Path) -> None:
@@ -175,13 +184,14 @@ def fingerprint(dataset: Dataset) -> str:
     return hashlib.sha256(canonical(dataset)).hexdigest()
 
 
-def _open_zarr(path: Path) -> Dataset:
+def _open_zarr(path: Path, name: str, size: int) -> Dataset:
     import xarray as xr
     import zarr
 
     store: Any = zarr.storage.ZipStore(path, mode="r") if path.is_file() else path
     try:
         with xr.open_dataset(store, engine="zarr", chunks=None, consolidated=False) as lazy:
+            stores.check_size(lazy.nbytes, size, name)
             return lazy.load()
     finally:
         if path.is_file():

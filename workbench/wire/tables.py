@@ -102,7 +102,7 @@ def read_json(kind: type[T], data: bytes, name: str) -> T:
         for key in dict.fromkeys(key for row in rows for key in row):
             cells = ["" if row.get(key) is None else str(row[key]) for row in rows]
             columns[key] = _typed(key, cells, kind.columns.get(key))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UnreadableFile(name, f"is no JSON of {kind.noun} ({error})", "Use CSV.") from error
     return _build(kind, columns, name)
 

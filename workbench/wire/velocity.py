@@ -76,7 +76,7 @@ def read(data: bytes, name: str, form: str) -> VelocityModel:
         return VelocityModel.from_json(json.loads(data))
     except BadVelocityModel as error:
         raise BadVelocityModel(name, error.problem, error.remedy) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if isinstance(error, BadInput):
             raise
         raise UnreadableFile(name, f"is no velocity model ({error})", "Use CSV.") from error
