@@ -215,16 +215,18 @@ def origin(
     name = public_id("origin", method_name, earth.id, *content, *ids)
     east, north = degrees_per_km(location.latitude)
     errors = np.sqrt(np.maximum(np.diag(location.covariance), 0.0))
-    depth_error = QuantityError(uncertainty=float(errors[2]) * 1000) if errors[2] > 0 else QuantityError()
+    depth_error = (
+        QuantityError(uncertainty=_rounded(errors[2] * 1000, 2)) if errors[2] > 0 else QuantityError()
+    )
     return Origin(
         resource_id=name,
-        time=UTCDateTime(ns=reference.ns + round(location.time * 1e9)),
-        time_errors=QuantityError(uncertainty=float(errors[3])),
-        latitude=location.latitude,
-        latitude_errors=QuantityError(uncertainty=float(errors[1] * north)),
-        longitude=location.longitude,
-        longitude_errors=QuantityError(uncertainty=float(errors[0] * east)),
-        depth=location.depth_km * 1000,
+        time=UTCDateTime(ns=reference.ns + round(location.time * 1e6) * 1000),
+        time_errors=QuantityError(uncertainty=_rounded(errors[3], 6)),
+        latitude=_rounded(location.latitude, 7),
+        latitude_errors=QuantityError(uncertainty=_rounded(errors[1] * north, 7)),
+        longitude=_rounded(location.longitude, 7),
+        longitude_errors=QuantityError(uncertainty=_rounded(errors[0] * east, 7)),
+        depth=_rounded(location.depth_km * 1000, 2),
         depth_errors=depth_error,
         depth_type="operator assigned" if location.depth_fixed else "from location",
         time_fixed=False,
@@ -240,11 +242,11 @@ def origin(
                 resource_id=public_id("arrival", name.id, item.resource_id.id),
                 pick_id=ResourceIdentifier(item.resource_id.id),
                 phase=phase,
-                azimuth=float(location.azimuth[i]),
-                distance=float(location.distance_km[i]) / KM_PER_DEGREE,
-                takeoff_angle=float(location.takeoff[i]),
-                time_residual=float(location.residual[i]),
-                time_weight=float(location.weight[i]),
+                azimuth=_rounded(location.azimuth[i], 4),
+                distance=_rounded(location.distance_km[i] / KM_PER_DEGREE, 7),
+                takeoff_angle=_rounded(location.takeoff[i], 4),
+                time_residual=_rounded(location.residual[i], 6),
+                time_weight=_rounded(location.weight[i], 6),
                 earth_model_id=earth,
             )
             for i, (item, phase) in enumerate(zip(picks, phases, strict=True))
@@ -254,33 +256,32 @@ def origin(
 
 def _quality(location: Location, picks: Sequence[Pick], associated: tuple[int, int]) -> OriginQuality:
     used = location.weight > 0
-    distance = location.distance_km[used] / KM_PER_DEGREE
+    distance = np.round(location.distance_km[used] / KM_PER_DEGREE, 7)
     codes = {
         (item.waveform_id.network_code, item.waveform_id.station_code)
         for item, is_used in zip(picks, used, strict=True)
         if is_used
     }
-    nearest = {round(float(km), 6) for km in location.distance_km[used]}
     return OriginQuality(
         associated_phase_count=associated[0],
         used_phase_count=int(used.sum()),
         associated_station_count=associated[1],
         used_station_count=len(codes),
         depth_phase_count=0,
-        standard_error=location.rms,
-        azimuthal_gap=location.gap,
-        secondary_azimuthal_gap=location.secondary_gap,
-        minimum_distance=float(distance.min()),
-        maximum_distance=float(distance.max()),
-        median_distance=float(np.median(sorted(nearest))) / KM_PER_DEGREE,
+        standard_error=_rounded(location.rms, 6),
+        azimuthal_gap=_rounded(location.gap, 4),
+        secondary_azimuthal_gap=_rounded(location.secondary_gap, 4),
+        minimum_distance=_rounded(distance.min(), 7),
+        maximum_distance=_rounded(distance.max(), 7),
+        median_distance=_rounded(np.median(np.unique(distance)), 7),
     )
 
 
 def _shape(location: Location, confidence: float) -> OriginUncertainty:
     flat = ellipse(location.covariance, confidence)
     shape = OriginUncertainty(
-        max_horizontal_uncertainty=flat.major * 1000,
-        min_horizontal_uncertainty=flat.minor * 1000,
+        max_horizontal_uncertainty=_rounded(flat.major * 1000, 2),
+        min_horizontal_uncertainty=_rounded(flat.minor * 1000, 2),
         azimuth_max_horizontal_uncertainty=flat.azimuth,
         preferred_description="uncertainty ellipse",
         confidence_level=100 * confidence,
@@ -289,11 +290,16 @@ def _shape(location: Location, confidence: float) -> OriginUncertainty:
         whole = ellipsoid(location.covariance, confidence)
         shape.preferred_description = "confidence ellipsoid"
         shape.confidence_ellipsoid = ConfidenceEllipsoid(
-            semi_major_axis_length=whole.major * 1000,
-            semi_intermediate_axis_length=whole.intermediate * 1000,
-            semi_minor_axis_length=whole.minor * 1000,
+            semi_major_axis_length=_rounded(whole.major * 1000, 2),
+            semi_intermediate_axis_length=_rounded(whole.intermediate * 1000, 2),
+            semi_minor_axis_length=_rounded(whole.minor * 1000, 2),
             major_axis_plunge=whole.plunge,
             major_axis_azimuth=whole.azimuth,
             major_axis_rotation=whole.rotation,
         )
     return shape
+
+
+def _rounded(value: float, digits: int) -> float:
+    """Drop digits far below the error, which differ from one processor to the next."""
+    return float(round(float(value), digits))
