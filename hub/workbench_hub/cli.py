@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections import deque
+from functools import partial
 from pathlib import Path
 from time import monotonic, time
 from typing import Any
@@ -193,7 +194,7 @@ def _wait(deployment: Deployment, *, quiet: bool) -> None:
         if not process.health:
             continue
         try:
-            wait_for(lambda url=process.health: healthy(url), _UP_SECONDS, process.what)  # type: ignore[misc]
+            wait_for(partial(healthy, process.health), _UP_SECONDS, process.what)
         except Unavailable:
             click.echo("".join(_tail(deployment.logs / f"{process.name}.log", 20)), err=True)
             raise
@@ -201,7 +202,7 @@ def _wait(deployment: Deployment, *, quiet: bool) -> None:
             click.echo(f"  {process.what:<36} well   {monotonic() - begun:5.1f} s")
     # What a browser asks comes through the proxy, which learns its routes from the hub.
     for path in ("hub/health", "services/workbench/health"):
-        wait_for(lambda url=deployment.url + path: healthy(url), _UP_SECONDS, path)  # type: ignore[misc]
+        wait_for(partial(healthy, deployment.url + path), _UP_SECONDS, path)
 
 
 def _demonstration(deployment: Deployment) -> subprocess.Popen[bytes] | None:

@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 import sys
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -227,7 +228,7 @@ def test_a_kernel_survives_the_hub_and_the_proxy(running, scientist, eventually)
     for name in ("hub", "proxy", "supervisor"):
         before = running.pid(name)
         os.kill(before, signal.SIGKILL)
-        eventually(lambda: _again(running, name, before), 60, name)  # noqa: B023
+        eventually(partial(_again, running, name, before), 60, name)
         eventually(running.all_well, 60, "all of it")
 
         def answers() -> bool:
