@@ -81,6 +81,8 @@ def up(deployment: Deployment) -> None:
     if running:
         click.echo(f"The workbench is up already: {deployment.url}")
         return
+    if deployment.settings.archive is not None:
+        click.echo(f"\nNo demo archive was built: WORKBENCH_ARCHIVE names one of yours, {deployment.archive}")
     click.echo(f"\nThe workbench is up: {deployment.url}   ({monotonic() - begun:.0f} s)")
     click.echo("  Log in as scientist and open examples/01-first-earthquake.ipynb.")
     click.echo(f"  Log in as operator to see users and servers: {deployment.url}hub/admin")
@@ -211,7 +213,6 @@ def _demonstration(deployment: Deployment) -> subprocess.Popen[bytes] | None:
     if done.is_file():
         return None
     if deployment.settings.archive is not None:
-        click.echo(f"No demo archive is built: WORKBENCH_ARCHIVE names one of yours, {deployment.archive}")
         return None
     environment = dict(os.environ, WORKBENCH_STATE=str(deployment.state), OMP_NUM_THREADS="1")
     command = [sys.executable, "-m", "workbench.demo", str(deployment.archive), "--result", str(done)]

@@ -129,7 +129,7 @@ def test_a_state_directory_may_have_any_name(tmp_path):
     try:
         done = command(state, port, "up", **archive)
         assert done.returncode == 0, done.stderr
-        assert "No demo archive is built" in done.stdout
+        assert "No demo archive was built" in done.stdout
         assert command(state, port, "status").returncode == 0
     finally:
         assert command(state, port, "down").returncode == 0
