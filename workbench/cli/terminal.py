@@ -95,23 +95,59 @@ def _count(number: int, noun: str) -> str:
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
-def _short(cell: str) -> str:
-    try:
-        number = float(cell)
-    except ValueError:
-        return cell
-    return cell if cell.isdigit() else f"{number:.4g}" if abs(number) < 1000 else f"{number:.1f}"
-
-
 def _table(value: Any) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    header, *rows = csv.reader(io.StringIO(wire.encode(value, "text/csv").decode()))
-    used = [index for index in range(len(header)) if any(row[index] for row in rows)]
-    table = Table(*(header[index] for index in used), box=None, header_style="bold")
+    columns, rows = _events(value) if wire.noun(value) == "Events" else _of_table(value)
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, no_wrap=column != "stations")
     for row in rows[:_ROWS]:
-        table.add_row(*(_short(row[index]) for index in used))
+        table.add_row(*row)
     Console().print(table)
     if len(rows) > _ROWS:
         click.echo(f"... and {len(rows) - _ROWS} more; write them with -o FILE")
+
+
+def _events(value: Any) -> tuple[list[str], list[list[str]]]:
+    """Return what fits a line: the whole is for a file."""
+    digits = {"latitude": 4, "longitude": 4, "depth_km": 1, "magnitude": 1, "rms_s": 2, "gap_deg": 0}
+    shown = ["time", "lat", "lon", "depth_km", "mag", "rms_s", "gap", "phases"]
+    text = csv.DictReader(io.StringIO(wire.encode(value, "text/csv").decode()))
+    rows = [
+        [
+            _moment(row["time"]),
+            *(_rounded(row[name], places) for name, places in digits.items()),
+            row["n_phases"],
+        ]
+        for row in text
+    ]
+    return shown, rows
+
+
+def _of_table(value: Any) -> tuple[list[str], list[list[str]]]:
+    columns: dict[str, list[str]] = {}
+    text = list(csv.DictReader(io.StringIO(wire.encode(value, "text/csv").decode())))
+    codes = ("network", "station", "location", "channel")
+    if wire.noun(value) == "Picks":
+        columns["channel"] = [".".join(row[code] for code in codes) for row in text]
+    for name in value.columns:
+        if name not in columns and name not in codes:
+            cells = [row[name] for row in text]
+            columns[name] = [_moment(cell) if name == "time" else _rounded(cell, 2) for cell in cells]
+    for name in ("channel", "peak", "snr", "polarity", "amplitude"):
+        if name not in columns and text and name in text[0]:
+            columns[name] = [_rounded(row[name], 2) for row in text]
+    return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
+
+
+def _moment(cell: str) -> str:
+    return cell[:22].replace("T", " ").rstrip("Z")
+
+
+def _rounded(cell: str, places: int) -> str:
+    try:
+        return cell if cell.isdigit() else f"{float(cell):.{places}f}"
+    except ValueError:
+        return cell
