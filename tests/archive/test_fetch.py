@@ -178,13 +178,13 @@ def test_killed_it_goes_on(center, archive) -> None:
         "import os, signal, sys\n"
         "from workbench.archive import Archive, Fdsn, Selection\n"
         "from workbench.archive import fetch as module\n"
-        "finish, times = module._Journal.finish, []\n"
+        "finish, times = module.Journal.finish, []\n"
         "def dying(self, key, more):\n"
         "    times.append(key)\n"
         "    if len(times) == int(sys.argv[4]):\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "    finish(self, key, more)\n"
-        "module._Journal.finish = dying\n"
+        "module.Journal.finish = dying\n"
         "module.fetch(Archive(sys.argv[1]), Selection.parse(sys.argv[2]), Fdsn(sys.argv[3]))\n"
     )
     for number in (1, 2, 2):

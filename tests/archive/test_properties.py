@@ -11,10 +11,13 @@ from obspy import Stream, Trace
 
 from tests.archive.conftest import MIDNIGHT, everything, mseed, trace
 from workbench.archive import Archive
+from workbench.archive.chains import join
 from workbench.archive.index import Index
+from workbench.archive.midnights import cut_days
 from workbench.archive.records import scan
-from workbench.archive.runs import Run, cut_days, join
+from workbench.archive.runs import Run
 from workbench.archive.samples import decode
+from workbench.archive.stretches import stretches
 
 N = 1200
 START = MIDNIGHT - 5.5
@@ -128,8 +131,6 @@ def test_the_index_groups_every_record_once(tmp_path) -> None:
     body = b"".join(mseed(trace(900, START + 9 * k), reclen=256) for k in range(5))
     path = tmp_path / "x"
     path.write_bytes(body)
-    from workbench.archive.stretches import stretches
-
     found = scan(body)
     parts = stretches("x", found)
     assert sum(part.n for part in parts) == 4500

@@ -13,9 +13,10 @@ from typing import Any
 from obspy import Catalog, Inventory, Stream, UTCDateTime, read, read_events, read_inventory
 from obspy.core.util.base import ENTRY_POINTS, buffered_load_entry_point
 
+from workbench.archive.chains import join
 from workbench.archive.events import EventFilter
 from workbench.archive.records import is_miniseed, scan
-from workbench.archive.runs import Run, from_records, join, to_stream
+from workbench.archive.runs import Run, from_records, to_stream
 from workbench.archive.samples import decode
 from workbench.archive.selection import Selection
 from workbench.archive.sources import cut_runs, merge_stations

@@ -21,8 +21,9 @@ from obspy.clients.fdsn.header import (
     FDSNUnauthorizedException,
 )
 
+from workbench.archive.chains import join
 from workbench.archive.records import scan
-from workbench.archive.runs import from_records, join, to_stream, trim
+from workbench.archive.runs import from_records, to_stream, trim
 from workbench.archive.samples import decode
 from workbench.archive.selection import Selection
 from workbench.archive.stations import Level

@@ -7,17 +7,15 @@ whatever is killed, the same command goes on where it was.
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Event
 from typing import Protocol, TypeVar, runtime_checkable
 
 from obspy import Inventory, Stream, UTCDateTime
 
-from workbench.archive.files import lock, make_folder, trouble
+from workbench.archive.files import lock
+from workbench.archive.journal import Journal
 from workbench.archive.layout import DAY_NS
 from workbench.archive.records import scan
 from workbench.archive.sds import Archive
@@ -116,7 +114,7 @@ def fetch(
     key = hashlib.sha256(f"{selection} {source!r}".encode()).hexdigest()[:16]
     folder = archive.root / ".workbench" / "fetch"
     with lock(folder / f"{key}.lock", f"fetching {selection}"):
-        journal = _Journal(folder / f"{key}.jsonl", {"selection": str(selection), "from": repr(source)})
+        journal = Journal(folder / f"{key}.jsonl", {"selection": str(selection), "from": repr(source)})
         if again:
             journal.clear()
         work = _Fetch(archive, source, journal, pause_s)
@@ -139,7 +137,7 @@ def fetch(
 class _Fetch:
     """One run: what is asked, how often, and what came of it."""
 
-    def __init__(self, archive: Archive, source: Source, journal: _Journal, pause_s: float) -> None:
+    def __init__(self, archive: Archive, source: Source, journal: Journal, pause_s: float) -> None:
         self.archive = archive
         self.source = source
         self.journal = journal
@@ -248,44 +246,6 @@ class _Fetch:
             except Unavailable:
                 wait.wait(self.pause_s * 2 ** (tried - 1))
         return request()
-
-
-class _Journal:
-    """A list of what is finished, a line each, on disk before it is believed."""
-
-    def __init__(self, path: Path, head: dict[str, str]) -> None:
-        self.path = path
-        self.head = head
-        self.finished: set[str] = set()
-        try:
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-        except OSError as error:
-            raise trouble(path, error) from error
-        for line in lines:
-            try:
-                self.finished.add(str(json.loads(line)["finished"]))
-            except (ValueError, KeyError, TypeError):
-                continue  # the first line, or one that was being written when the machine stopped
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self.path.unlink(missing_ok=True)
-        self.finished.clear()
-
-    def finish(self, key: str, more: dict[str, int]) -> None:
-        """Note that something is finished."""
-        make_folder(self.path.parent)
-        try:
-            with self.path.open("ab") as file:
-                # A line that broke off before is ended first.
-                lines = [] if file.tell() else [self.head]
-                text = "\n" + "\n".join(json.dumps(line) for line in [*lines, {"finished": key, **more}])
-                file.write(text.encode())
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise trouble(self.path, error) from error
-        self.finished.add(key)
 
 
 def _chunks(selection: Selection, inventory: Inventory) -> Iterator[Selection]:

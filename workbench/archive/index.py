@@ -140,6 +140,8 @@ class Index:
             These are all the files there are: forget the others.
         """
         wanted = {file.path: file for file in files}
+        if not wanted and not self.path.exists():
+            return Held([], [], {})
         known = self._run(lambda base: _known(base, None if complete else list(wanted)))
         gone = [(known[path][0],) for path in known if path not in wanted]
         if gone:

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 from obspy import UTCDateTime
 
+from workbench.archive.chains import join
 from workbench.archive.files import trouble
 from workbench.archive.index import Held, Index
 from workbench.archive.layout import DayFile, day_file, day_of
 from workbench.archive.records import Fault, Scan, scan
-from workbench.archive.runs import Run, from_records, join, trim
+from workbench.archive.runs import Run, from_records, trim
 from workbench.archive.samples import decode
 from workbench.archive.stretches import Stretch, digest
 from workbench.errors import Unavailable

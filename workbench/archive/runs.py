@@ -1,13 +1,12 @@
 """Runs: evenly spaced samples of one channel without a gap.
 
 Records become runs when they are read, and traces become runs when they are
-written; joining, trimming and cutting at midnight are done on runs, with
-integer nanoseconds.
+written.  Their times are integer nanoseconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -24,10 +23,9 @@ __all__ = [
     "ROUNDING_NS",
     "Form",
     "Run",
-    "cut_days",
     "from_records",
-    "join",
     "of_record",
+    "put_together",
     "same_grid",
     "to_stream",
     "trim",
@@ -131,13 +129,13 @@ def from_records(scan: Scan, decoded: Decoded) -> list[Run]:
         run = of_record(scan.ids[int(rows[first]["channel"])], rows[first], parts[0])
         if len(parts) > 1:
             run = replace(
-                run, data=_together(parts), last=int(last[stop - 1]), leap=bool(rows["leap"][stop - 1])
+                run, data=put_together(parts), last=int(last[stop - 1]), leap=bool(rows["leap"][stop - 1])
             )
         found.append(run)
     return found
 
 
-def _together(parts: list[Samples]) -> Samples:
+def put_together(parts: list[Samples]) -> Samples:
     """Put arrays end to end; those that lie so in memory already need no copy."""
     whole, size = parts[0].base, sum(len(part) for part in parts)
     if isinstance(whole, np.ndarray) and whole.ndim == 1 and all(part.base is whole for part in parts):
@@ -178,97 +176,6 @@ def same_grid(a_start: int, b_start: int, step: float) -> int | None:
     return whole if abs(offset - whole) * step <= min(ROUNDING_NS, step / 4) else None
 
 
-def join(runs: Iterable[Run]) -> list[Run]:
-    """Join runs that follow each other or overlap with the same samples.
-
-    Runs that overlap with other samples, or between the samples of another,
-    stay apart: which is right is not known here, and nothing is dropped.
-
-    Returns
-    -------
-    list of Run
-        Sorted by channel, start and rate.
-    """
-    ordered = sorted(runs, key=lambda run: (run.id, run.start, run.rate, -len(run.data)))
-    done: list[Run] = []
-    chains: list[_Chain] = []
-    for run in ordered:
-        alive = [chain for chain in chains if chain.reaches(run)]
-        done += [chain.run() for chain in chains if chain not in alive]
-        chains = alive
-        shared = [chain.shared(run) for chain in chains]
-        if len(run.data) in shared:
-            continue
-        fitting = next((k for k, number in enumerate(shared) if number is not None), None)
-        if fitting is None:
-            chains.append(_Chain(run))
-        else:
-            chains[fitting].grow(run, shared[fitting] or 0)
-    done += [chain.run() for chain in chains]
-    return sorted(done, key=lambda run: (run.id, min(run.start, _eve(run)), run.rate))
-
-
-def _eve(run: Run) -> int:
-    """Return the last moment before the midnight that a leap second precedes."""
-    return run.last // DAY_NS * DAY_NS - 1 if run.leap else run.start
-
-
-class _Chain:
-    """A run that grows; its parts are put together once, at the end."""
-
-    def __init__(self, run: Run) -> None:
-        self.first = run
-        self.last = run.last
-        self.leap = run.leap
-        self.size = len(run.data)
-        self.parts = [run.data]
-
-    def run(self) -> Run:
-        data = _together(self.parts) if len(self.parts) > 1 else self.parts[0]
-        return replace(self.first, data=data, last=self.last, leap=self.leap)
-
-    def reaches(self, run: Run) -> bool:
-        return run.id == self.first.id and run.start <= self.last + 1.5 * self.first.step
-
-    def shared(self, run: Run) -> int | None:
-        """Return how many samples a run has in common with the end of this, or None if it does not fit."""
-        if abs(1 - run.rate / self.first.rate) >= 1e-4 or run.data.dtype != self.first.data.dtype:
-            return None
-        step = self.first.step
-        if self.leap:
-            # Numbers after a leap second repeat, so only the very same run is known again.
-            same = run.leap and run.start == self.first.start and np.array_equal(run.data, self.run().data)
-            return len(run.data) if same else None
-        if run.start > self.last + step / 2:
-            return 0
-        back = same_grid(run.start, self.last, step)
-        if back is None or back >= self.size:
-            return None
-        number = min(back + 1, len(run.data))
-        same = _equal(self._tail(back + 1)[:number], run.data[:number])
-        return number if same else None
-
-    def grow(self, run: Run, skip: int) -> None:
-        """Add the samples of a run from number `skip` on."""
-        self.parts.append(run.data[skip:])
-        self.size += len(run.data) - skip
-        self.last, self.leap = run.last, run.leap
-
-    def _tail(self, number: int) -> Samples:
-        taken: list[Samples] = []
-        left = number
-        for part in reversed(self.parts):
-            taken.append(part[max(0, len(part) - left) :])
-            left -= len(taken[-1])
-            if not left:
-                break
-        return np.concatenate(taken[::-1])
-
-
-def _equal(a: Samples, b: Samples) -> bool:
-    return np.array_equal(a, b, equal_nan=bool(np.issubdtype(a.dtype, np.floating)))
-
-
 def trim(run: Run, start: int, end: int) -> Run | None:
     """Return the samples from `start` to `end` (ns, both included), or None.
 
@@ -289,57 +196,6 @@ def trim(run: Run, start: int, end: int) -> Run | None:
     if first >= stop:
         return None
     return run if (first, stop) == (0, len(run.data)) else run.part(first, stop)
-
-
-def cut_days(run: Run) -> Iterator[tuple[int, Run]]:
-    """Cut a run at each UTC midnight: the day, counted from 1970, and its samples.
-
-    miniSEED 2 counts whole microseconds, so times are rounded first, and the
-    sample that is written with midnight's time is the first of its day.
-    """
-    if run.start % 1000:
-        run = replace(run, start=_whole(run.start))
-    if run.leap:
-        yield from _cut_leap(run)
-        return
-    if run.start // DAY_NS == _whole(run.last) // DAY_NS:
-        yield run.start // DAY_NS, run
-        return
-    first = 0
-    while first < len(run.data):
-        day = _whole(run.time_of(first)) // DAY_NS
-        midnight = (day + 1) * DAY_NS
-        stop = min(len(run.data), max(first + 1, int((midnight - run.start) / run.step) - 1))
-        while stop < len(run.data) and _whole(run.time_of(stop)) < midnight:
-            stop += 1
-        part = run.part(first, stop)
-        yield day, replace(part, start=_whole(part.start))
-        first = stop
-
-
-def _cut_leap(run: Run) -> Iterator[tuple[int, Run]]:
-    """Cut a record with a leap second where that ends: a second late by the numbers."""
-    midnight = run.last // DAY_NS * DAY_NS
-    stop = 0
-    while stop < len(run.data) and _whole(run.time_of(stop)) < midnight + 1_000_000_000:
-        stop += 1
-    if stop:
-        yield midnight // DAY_NS - 1, replace(run.part(0, stop), leap=True, last=run.time_of(stop - 1))
-    if stop < len(run.data):
-        after = run.part(stop, len(run.data))
-        yield (
-            midnight // DAY_NS,
-            replace(
-                after,
-                start=_whole(after.start) - 1_000_000_000,
-                last=after.last - 1_000_000_000,
-                leap=False,
-            ),
-        )
-
-
-def _whole(time_ns: int) -> int:
-    return (time_ns + 500) // 1000 * 1000
 
 
 def to_stream(runs: Iterable[Run]) -> Stream:

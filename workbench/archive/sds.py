@@ -9,6 +9,7 @@ from typing import Any
 
 from obspy import Catalog, Inventory, Stream, Trace, UTCDateTime
 
+from workbench.archive.bundles import Bundle, bundles
 from workbench.archive.events import EventFilter, EventStore
 from workbench.archive.files import trouble
 from workbench.archive.index import Index
@@ -19,7 +20,7 @@ from workbench.archive.runs import to_stream
 from workbench.archive.selection import Selection
 from workbench.archive.stations import Level, StationStore
 from workbench.archive.traces import from_stream
-from workbench.archive.writer import Bundle, Written, bundles, write
+from workbench.archive.writer import Written, write
 from workbench.errors import NoData, UnreadableFile, WorkbenchError
 from workbench.notices import notice
 

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any, Protocol, overload, runtime_checkable
 
 from obspy import Catalog, Inventory, Stream, UTCDateTime
 
+from workbench.archive.chains import join
 from workbench.archive.coverage import Coverage, parts
 from workbench.archive.events import EventFilter
-from workbench.archive.runs import Run, join, to_stream, trim
+from workbench.archive.runs import Run, to_stream, trim
 from workbench.archive.sds import Archive
 from workbench.archive.selection import Selection
 from workbench.archive.stations import Level, select
