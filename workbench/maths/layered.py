@@ -62,7 +62,7 @@ class Layers:
         The first value has no effect, as the first layer goes on upwards.
     velocity : ndarray, shape (n_layers,)
         Km/s; flattened if the Earth is round.
-    legs : ndarray, shape (2, n_layers, n_layers + 1)
+    legs : ndarray, shape (2, n_layers + 2, n_layers)
         Sums along the legs of head waves, made once as they serve every ray.
     radius_km : float
         Radius of a round Earth, 0 for a flat one.

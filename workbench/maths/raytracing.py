@@ -105,19 +105,21 @@ def _direct(
 def head_wave_legs(top: Floats, velocity: Floats) -> Floats:
     """Vertical delays and offsets that head waves gather, summed from the top.
 
-    ``legs[0, m, k]`` and ``legs[1, m, k]`` are the delay (s) and the offset (km)
-    of the head wave along layer m in the layers 1 to k - 1.
+    ``legs[0, k, m]`` and ``legs[1, k, m]`` are the delay (s) and the offset (km)
+    of the head wave along layer m in the layers 1 to k - 1, and in the last row
+    in the layers 1 to m - 1.
     """
     n = top.size
-    legs = np.zeros((2, n, n + 1))
+    legs = np.zeros((2, n + 2, n))
     for m in range(n):
         slowness = 1 / velocity[m]
         for j in range(1, n):
-            legs[:, m, j + 1] = legs[:, m, j]
+            legs[:, j + 1, m] = legs[:, j, m]
             if j < m and velocity[j] < velocity[m] * _SLOWER:
                 eta = math.sqrt((1 / velocity[j] - slowness) * (1 / velocity[j] + slowness))
-                legs[0, m, j + 1] += (top[j + 1] - top[j]) * eta
-                legs[1, m, j + 1] += (top[j + 1] - top[j]) * slowness / eta
+                legs[0, j + 1, m] += (top[j + 1] - top[j]) * eta
+                legs[1, j + 1, m] += (top[j + 1] - top[j]) * slowness / eta
+        legs[:, n + 1, m] = legs[:, m, m]
     return legs
 
 
@@ -142,24 +144,27 @@ def _first(
     fastest = 0.0
     for j in range(first, through + 1):
         fastest = max(fastest, velocity[j])
+    whole = top.size + 1
     for m in range(through + 1, top.size):
         v = velocity[m]
         if fastest < v * _SLOWER:
-            slowness = 1 / v
-            delay = legs[0, m, m] - legs[0, m, first + 1]
-            offset = legs[1, m, m] - legs[1, m, first + 1]
-            eta = math.sqrt((1 / velocity[first] - slowness) * (1 / velocity[first] + slowness))
-            delay += (top[first + 1] - upper) * eta
-            offset += (top[first + 1] - upper) * slowness / eta
+            offset = legs[1, whole, m] - legs[1, first + 1, m]
             if last < m:
-                delay += legs[0, m, m] - legs[0, m, last + 1]
-                offset += legs[1, m, m] - legs[1, m, last + 1]
-                eta = math.sqrt((1 / velocity[last] - slowness) * (1 / velocity[last] + slowness))
-                delay += (top[last + 1] - lower) * eta
-                offset += (top[last + 1] - lower) * slowness / eta
-            if offset <= distance and slowness * distance + delay < time:
-                time, p = slowness * distance + delay, slowness
-                vertical = -math.sqrt(max(1 / (at_source * at_source) - p * p, 0.0))
+                offset += legs[1, whole, m] - legs[1, last + 1, m]
+            if offset <= distance:
+                slowness = 1 / v
+                delay = legs[0, whole, m] - legs[0, first + 1, m]
+                eta = math.sqrt((1 / velocity[first] - slowness) * (1 / velocity[first] + slowness))
+                delay += (top[first + 1] - upper) * eta
+                offset += (top[first + 1] - upper) * slowness / eta
+                if last < m:
+                    delay += legs[0, whole, m] - legs[0, last + 1, m]
+                    eta = math.sqrt((1 / velocity[last] - slowness) * (1 / velocity[last] + slowness))
+                    delay += (top[last + 1] - lower) * eta
+                    offset += (top[last + 1] - lower) * slowness / eta
+                if offset <= distance and slowness * distance + delay < time:
+                    time, p = slowness * distance + delay, slowness
+                    vertical = -math.sqrt(max(1 / (at_source * at_source) - p * p, 0.0))
         fastest = max(fastest, v)
     # Head waves along the bottom of each shallower layer.
     fastest = 0.0
@@ -199,7 +204,7 @@ def first_arrival(
     ----------
     top, velocity : ndarray, shape (n_layers,)
         Of `workbench.maths.layered.Layers`: tops in km (flattened if `radius` is not 0), km/s.
-    legs : ndarray, shape (2, n_layers, n_layers + 1)
+    legs : ndarray, shape (2, n_layers + 2, n_layers)
         Of `Layers`.
     radius : float
         Of `Layers`: the Earth's radius, or 0 for flat layers.
