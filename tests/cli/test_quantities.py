@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from workbench.cli.quantities import parse
 from workbench.errors import BadVelocityModel, InvalidSetting
 from workbench.nouns import VelocityModel
-from workbench.units import Count, Degrees, Fraction, Hertz, Kilometres, Ratio, Seconds, SignedSeconds
+from workbench.units import (
+    Count,
+    Degrees,
+    Fraction,
+    Hertz,
+    Kilometres,
+    Magnitude,
+    Ratio,
+    Seconds,
+    SignedSeconds,
+)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +52,8 @@ from workbench.units import Count, Degrees, Fraction, Hertz, Kilometres, Ratio, 
         (tuple[Hertz, ...], "1, 2.5 ,3 kHz", [1.0, 2.5, 3000.0]),
         (tuple[Hertz, ...], "", []),
         (tuple[Hertz, Hertz], "1,2", [1.0, 2.0]),
+        (tuple[Hertz, Hertz], "1:2", [1.0, 2.0]),
+        (tuple[tuple[Kilometres, Magnitude], ...] | None, "0:-1.3, 60:-2.8", [[0.0, -1.3], [60.0, -2.8]]),
         (tuple[str, ...] | None, "P,S", ["P", "S"]),
         (VelocityModel, "iasp91", "iasp91"),
         (Ratio, "1.73", 1.73),

@@ -77,6 +77,8 @@ def _metavar(hint: Any) -> str:
         return "[" + "|".join(map(str, args)) + "]"
     if origin in (Union, types.UnionType):
         return "|".join(_metavar(member) for member in args if member is not type(None))
+    if origin is tuple and get_origin(_bare(args[0])) is tuple:
+        return ",".join([":".join(map(_metavar, get_args(_bare(args[0]))))] * 2 + ["..."])
     if origin is tuple:
         return (
             ",".join([_metavar(args[0])] * 2 + ["..."])

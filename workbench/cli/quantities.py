@@ -51,6 +51,8 @@ def parse(hint: Any, text: str, name: str) -> Any:
     0.5
     >>> parse(tuple[Hertz, ...], "1,2.5", "bands")
     [1.0, 2.5]
+    >>> parse(tuple[tuple[Seconds, Hertz], ...], "0:1,60 s:2", "table")
+    [[0.0, 1.0], [60.0, 2.0]]
     """
     return _parse(hint, text.strip(), name, "")
 
@@ -102,7 +104,9 @@ def _choice(values: tuple[Any, ...], text: str, name: str) -> Any:
 
 
 def _items(kinds: tuple[Any, ...], text: str, name: str, unit: str) -> list[Any]:
-    cells = [cell.strip() for cell in text.split(",")] if text else []
+    # Pairs in a list are written as 0:1.3,60:2.8.
+    apart = ":" if "," not in text and ":" in text and kinds[-1] is not Ellipsis else ","
+    cells = [cell.strip() for cell in text.split(apart)] if text else []
     if len(kinds) == 2 and kinds[1] is Ellipsis:
         return [_parse(kinds[0], cell, name, unit) for cell in cells]
     if len(cells) != len(kinds):
