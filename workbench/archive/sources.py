@@ -213,7 +213,7 @@ class Sources(Sequence[Source]):
 
 def default_sources(settings: Settings) -> Sources:
     """Return the archives that the settings name: the shared one, then the user's own."""
-    return Sources(Archive(root) for root in settings.archive_roots)
+    return Sources(Archive(root) for root in dict.fromkeys(settings.archive_roots))
 
 
 def merge_stations(inventories: Iterable[Inventory]) -> Inventory:

@@ -234,7 +234,7 @@ def _listening(quiet: bool) -> Iterator[Listener]:
 
 
 def _archives(roots: Iterable[Path]) -> list[Archive]:
-    return [Archive(root) for root in (tuple(roots) or Settings().archive_roots)]
+    return [Archive(root) for root in dict.fromkeys(tuple(roots) or Settings().archive_roots)]
 
 
 def _files(given: Iterable[Path]) -> Iterator[Path]:
