@@ -45,7 +45,7 @@ bench:  ## measure against the peers
 
 docs:  ## write the generated pages of docs/
 	$(ENVIRONMENT) test
-	@$(VENV)/python -m docs
+	@$(VENV)/python -m workbench.cli.reference
 
 lock:  ## write the lock files anew from pyproject.toml
 	$(ENVIRONMENT) lock

@@ -1,0 +1,28 @@
+"""Run every topic, or those that are named: ``python -m benchmarks [topic ...]``."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+
+import benchmarks
+from benchmarks import harness
+
+
+def main() -> None:
+    """Run the topics and write docs/performance.md."""
+    topics = [
+        info.name for info in pkgutil.iter_modules(benchmarks.__path__) if info.name.startswith("bench_")
+    ]
+    wanted = {f"bench_{name}" for name in sys.argv[1:]} or set(topics)
+    if unknown := wanted - set(topics):
+        sys.exit(f"No such topic: {', '.join(sorted(unknown))}. There are: {', '.join(topics)}")
+    for name in sorted(wanted):
+        module = importlib.import_module(f"benchmarks.{name}")
+        print(f"\n{module.TOPIC}")
+        harness.publish(module.TOPIC, module.measure())
+    harness.write()
+
+
+main()
