@@ -132,6 +132,17 @@ def test_one_bad_file_is_a_warning_and_all_bad_ones_are_4(workbench, folder):
     assert "bad.mseed" in done.err
 
 
+def test_broken_file_of_an_archive_does_not_spoil_the_others(workbench, folder):
+    (folder / "waves" / "XX.A..HHZ.D.2020.001").write_bytes(bytes(1024))
+    (folder / "waves" / "XX.B..HHZ.D.2020.001").write_bytes(b"\xfe" * 1024)
+    done = workbench("run", "triggers.sta_lta", *sorted((folder / "waves").iterdir()), *QUICK, "-o", "t.csv")
+    assert done.code == 0
+    assert "XX.A..HHZ.D.2020.001" in done.err
+    assert "3 triggers" in done.err
+    done = workbench("run", "triggers.sta_lta", *(folder / "waves").glob("XX*"), *QUICK)
+    assert done.code == 4
+
+
 def test_strict_is_6_and_still_writes(workbench, folder):
     assert workbench("run", "triggers.sta_lta", "waves", *QUICK, "--strict", "-o", "t.csv").code == 0
     (folder / "waves" / "bad.mseed").write_bytes(b"\x00\xff" * 300)

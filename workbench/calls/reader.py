@@ -10,8 +10,9 @@ from workbench.errors import UnreadableFile
 from workbench.notices import Notice, listen, notice
 from workbench.wire import Datum
 from workbench.wire.archives import LIMIT
+from workbench.wire.sample import Sample
 
-__all__ = ["Reader"]
+__all__ = ["Reader", "is_text"]
 
 _SUFFIXES = {
     "Waveforms": frozenset(
@@ -20,6 +21,13 @@ _SUFFIXES = {
     "Stations": frozenset({".stationxml"}),
     "Events": frozenset({".quakeml", ".qml"}),
 }
+
+
+def is_text(path: Path) -> bool:
+    """Whether a file begins as text, with something in it."""
+    with path.open("rb") as file:
+        text = Sample(file.read(4096), str(path)).text
+    return bool(text and text.strip())
 
 
 @dataclass

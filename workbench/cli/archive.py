@@ -13,7 +13,7 @@ import click
 from obspy import UTCDateTime
 
 from workbench import wire
-from workbench.archive import Archive, Fdsn, Selection, Source
+from workbench.archive import Archive, Selection, Source
 from workbench.archive.check import check as look_through
 from workbench.archive.fetch import fetch as fetch_into
 from workbench.archive.holdings import Holding, holdings
@@ -21,7 +21,7 @@ from workbench.archive.records import is_miniseed
 from workbench.archive.writer import Written
 from workbench.cli import terminal
 from workbench.errors import BadInput, Incomplete, InvalidSetting, NoData, UnreadableFile, WorkbenchError
-from workbench.notices import Listener, listen, notice, progress
+from workbench.notices import Listener, Notice, listen, notice, progress
 from workbench.settings import Settings
 from workbench.wire.archives import LIMIT, unpack
 
@@ -205,10 +205,9 @@ def fetch(selection: str, origin: str, root: Path | None, again: bool, strict: b
     workbench archive fetch 'IU.ANMO.00.BH?@2018-01-01/2018-02-01' --from EARTHSCOPE
     """
     target = Archive(root or Settings().home_archive)
-    source: Source = Archive(origin) if Path(origin).expanduser().is_dir() else Fdsn(origin)
     chosen = Selection.parse(selection)
     with _listening(quiet):
-        done = fetch_into(target, chosen, source, again=again)
+        done = fetch_into(target, chosen, _source(origin), again=again)
     if not quiet:
         text = f"{done.samples} samples added, {done.stations} stations"
         text += f", {done.known} samples known already" if done.known else ""
@@ -225,12 +224,24 @@ def fetch(selection: str, origin: str, root: Path | None, again: bool, strict: b
 @contextmanager
 def _listening(quiet: bool) -> Iterator[Listener]:
     """Show progress to a person, and the notices at the end, whatever happens."""
-    with terminal.progress_bar(quiet) as show, listen(on_progress=show) as heard:
-        try:
+    said: list[Notice] = []
+    try:
+        with (
+            terminal.progress_bar(quiet) as show,
+            listen(on_notice=said.append, on_progress=show) as heard,
+        ):
             yield heard
-        finally:
-            said = list(heard.notices)
-    terminal.say_notices(said)
+    finally:
+        terminal.say_notices(said)
+
+
+def _source(origin: str) -> Source:
+    if Path(origin).expanduser().is_dir():
+        return Archive(origin)
+    # The clients of data centres are slow to import, and the other commands do without.
+    from workbench.archive import Fdsn
+
+    return Fdsn(origin)
 
 
 def _archives(roots: Iterable[Path]) -> list[Archive]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from workbench.calls.files import expand, is_store
 from workbench.calls.inputs import fits
-from workbench.calls.reader import Reader
+from workbench.calls.reader import Reader, is_text
 from workbench.calls.selections import looks_like
 from workbench.errors import BadInput, InvalidSetting, UnreadableFile
 from workbench.kernel import DataInput, Kernel
@@ -60,16 +60,18 @@ def assign(kernel: Kernel, arguments: Iterable[str], reader: Reader) -> dict[str
         try:
             nouns = reader.look(item.path)
         except UnreadableFile as error:
-            if item.named:
+            # A text that the user named is a mistake of the user's; a broken
+            # file among good ones is not to spoil those.
+            if item.named and is_text(item.path):
                 raise
             skipped.append(error)
+            remedy = error.remedy if item.named else ""
+            notice(error.subject, f"{error.problem}; it is left out", remedy, loss=item.named)
             continue
         names = _of_nouns(kernel, item, nouns)
         for name in names:
             found.setdefault(name, []).append({"path": str(item.path)})
     _add_stations(kernel, found)
-    for unread in skipped:
-        notice(unread.subject, f"{unread.problem}; it is left out", loss=False)
     _complain(kernel, found, skipped)
     return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 

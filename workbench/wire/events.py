@@ -131,7 +131,7 @@ def canonical(events: Events) -> bytes:
     )
     out = io.BytesIO()
     with quiet("", tell=False):
-        catalogue.write(out, format="QUAKEML", nsmap=getattr(events, "nsmap", None))
+        catalogue.write(out, format="QUAKEML", nsmap=dict(getattr(events, "nsmap", {})))
     return out.getvalue()
 
 
@@ -142,14 +142,19 @@ def fingerprint(events: Events) -> str:
 
 def origin_of(event: Event) -> Origin | None:
     """Return the preferred origin, or else the last one."""
-    preferred = event.preferred_origin()
-    return preferred if preferred is not None else (event.origins[-1] if event.origins else None)
+    return _preferred(event.origins, event.preferred_origin_id)
 
 
 def magnitude_of(event: Event) -> Magnitude | None:
     """Return the preferred magnitude, or else the last one."""
-    preferred = event.preferred_magnitude()
-    return preferred if preferred is not None else (event.magnitudes[-1] if event.magnitudes else None)
+    return _preferred(event.magnitudes, event.preferred_magnitude_id)
+
+
+def _preferred(found: Sequence[Any], wanted: Any) -> Any:
+    # By the id within this event: ObsPy's own look-up goes through all events
+    # of the process, in which another may have the same id.
+    named = [item for item in found if wanted is not None and item.resource_id.id == wanted.id]
+    return named[0] if named else found[-1] if found else None
 
 
 def to_picks(events: Events) -> Picks:

@@ -152,7 +152,7 @@ def canonical(stations: Stations) -> bytes:
         networks=networks, source=_MODULE, module=_MODULE, module_uri="", created=UTCDateTime(0), sender=None
     )
     with quiet("", tell=False):
-        plain.write(out, format="STATIONXML", nsmap=getattr(stations, "nsmap", None))
+        plain.write(out, format="STATIONXML", nsmap=dict(getattr(stations, "nsmap", {})))
     return out.getvalue()
 
 
