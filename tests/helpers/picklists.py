@@ -6,6 +6,7 @@ stand for onsets read within about 0.05, 0.1, 0.2 and 0.5 s; 4 and more are not 
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,22 @@ def nonlinloc(path: Path) -> list[Picks]:
         if rows:
             events.append(Picks(rows))
     return events
+
+
+def quakemigrate(path: Path, networks: dict[str, str]) -> Picks:
+    """Read a table of picks; a time of -1 is no pick."""
+    with path.open() as file:
+        rows = [row for row in csv.DictReader(file) if not row["PickTime"].startswith("-1")]
+    return Picks(
+        {
+            "network": networks[row["Station"]],
+            "station": row["Station"],
+            "phase": row["Phase"],
+            "time": row["PickTime"],
+            "uncertainty_s": float(row["PickError"]),
+        }
+        for row in rows
+    )
 
 
 def _add(rows: list[dict[str, Any]], row: dict[str, Any], weight: str, weights: bool) -> None:

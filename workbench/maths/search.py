@@ -28,6 +28,9 @@ Floats = npt.NDArray[np.float64]
 _MOST = 30
 """Picks that the search looks at: the earliest, which are the closest and tell the most."""
 
+_ASTRAY, _ASTRAY_KM = 8.0, 300.0
+"""Stations farther away than so many times the median are left out: their coordinates may be wrong."""
+
 _NODES = 13
 """Nodes on a side of the coarse grid."""
 
@@ -128,8 +131,10 @@ def starts(
     depths_km : tuple of float
         Depths to try.
     """
-    keep = np.argsort(time, kind="stable")[:_MOST]
-    lat0, lon0 = float(np.mean(latitude[keep])), _mean_longitude(longitude[keep])
+    keep = np.argsort(time, kind="stable")
+    lat0, lon0 = float(np.median(latitude)), _middle_longitude(longitude)
+    away = np.hypot(*to_plane(latitude[keep], longitude[keep], lat0, lon0))
+    keep = keep[away <= max(_ASTRAY * float(np.median(away)), _ASTRAY_KM)][:_MOST]
     x, y = to_plane(latitude[keep], longitude[keep], lat0, lon0)
     row = is_s[keep].astype(np.int64)
     # The table is for receivers at sea level; what lies above it is taken as a vertical path.
@@ -178,6 +183,8 @@ def _table(p: Layers, s: Layers, depths_km: tuple[float, ...], reach_km: float) 
     return np.stack([phase.arrivals(depth, 0.0, distance)[0] for phase in (p, s)])
 
 
-def _mean_longitude(longitude: Floats) -> float:
+def _middle_longitude(longitude: Floats) -> float:
+    """Return the median, counted from the mean direction so that the date line does no harm."""
     angle = np.radians(longitude)
-    return math.degrees(math.atan2(np.sin(angle).mean(), np.cos(angle).mean()))
+    mean = math.degrees(math.atan2(np.sin(angle).mean(), np.cos(angle).mean()))
+    return mean + float(np.median((longitude - mean + 180.0) % 360.0 - 180.0))
