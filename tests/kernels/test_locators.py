@@ -8,7 +8,7 @@ from obspy.core.event import Catalog, Event, Origin, Pick, ResourceIdentifier, W
 from obspy.core.inventory import Channel, Inventory, Network, Station
 
 from picklists import hypo71, hypoinverse, network, nonlinloc, quakemigrate
-from workbench.errors import BadVelocityModel, InvalidSetting, NoData
+from workbench.errors import BadInput, BadVelocityModel, InvalidSetting, NoData
 from workbench.kernels import locators
 from workbench.maths.geodesy import distance_azimuth
 from workbench.maths.layered import Layers
@@ -133,6 +133,19 @@ def test_events_of_a_pick_table():
     assert_truth(events[0].preferred_origin())
     assert_truth(events[1].preferred_origin(), truth, later)
     assert len({event.resource_id.id for event in events}) == 2
+
+
+def test_picks_of_no_event_are_left_out():
+    noise = [row | {"time": row["time"] + 40, "event": ""} for row in rows()[:5]]
+    events, said = locate(Picks(rows(event="first") + noise))
+    assert len(events) == 1
+    assert len(events[0].picks) == 12
+    assert [(note.subject, note.loss) for note in said] == [("the picks", False)]
+
+
+def test_text_where_a_number_belongs():
+    with pytest.raises(BadInput, match="uncertainty_s.*0.1 s"):
+        locate(Picks(rows(uncertainty_s="0.1 s")))
 
 
 def test_events_keep_their_ids_and_their_origins():

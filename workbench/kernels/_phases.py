@@ -6,6 +6,8 @@ import math
 import re
 from typing import Any, Literal
 
+from workbench.errors import BadInput
+
 __all__ = ["number", "phase_of", "seed_id", "sigma_of", "station_of", "text"]
 
 _FIRST = re.compile(r"[ie]?([PS])[NGB*1]?[UDCR+\-?]?[0-4]?", re.IGNORECASE)
@@ -59,11 +61,20 @@ def sigma_of(row: Any, error_s: float) -> float:
 
 
 def number(row: Any, column: str) -> float | None:
-    """Return a number of a row, or None where the column is absent or empty."""
+    """Return a number of a row, or None where the column is absent or empty.
+
+    Raises
+    ------
+    BadInput
+        If it is no number.
+    """
     value = getattr(row, column, None)
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
-    value = float(value)
+    try:
+        value = float(value)
+    except (ValueError, TypeError) as error:
+        raise BadInput("Picks", f"column '{column}' has {value!r} in it", "Give numbers.") from error
     return value if math.isfinite(value) else None
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from obspy import UTCDateTime
 from obspy.core.event import Catalog, Event, Origin, ResourceIdentifier
 
-from workbench.errors import BadInput, NoData
+from workbench.errors import BadInput, InvalidSetting, NoData
 from workbench.identifiers import public_id
 from workbench.kernel import kernel
 from workbench.kernels import _quakeml
@@ -54,7 +54,7 @@ def geiger(
     ----------
     picks : Picks or Events
         Picks without a column ``event`` are of one event; with it, each value is
-        an event.  Of several picks of a phase at a station the surest is used,
+        an event and picks without a value are left out.  Of several picks of a phase at a station the surest is used,
         and of Pg and Pn the earlier.
     stations : Stations
         Coordinates; a pick at a station without is left out, with a notice.
@@ -102,6 +102,8 @@ def geiger(
         If there is not one pick.
     BadVelocityModel
         If there are S picks and the model has no S velocities.
+    InvalidSetting
+        If a depth is deeper than the model is known.
 
     References
     ----------
@@ -144,6 +146,13 @@ def geiger(
     sites = SiteMap(stations)
     usable = [_usable(case.rows, sites, settings.errors) for case in cases]
     layers = settings.layers(any(item.phase == "S" for items in usable for item in items))
+    for name, value in (("fix_depth", fix_depth), ("default_depth", default_depth), ("max_depth", max_depth)):
+        if value is not None and value > layers[0].bottom_km:
+            raise InvalidSetting(
+                "locators.geiger",
+                f"{name} is {value:g} km and this model is known to {layers[0].bottom_km:g} km",
+                "No earthquake is that deep; depths are in kilometres.",
+            )
     events = []
     for number, (case, items) in enumerate(zip(cases, usable, strict=True)):
         progress(number / len(cases), "locating")
@@ -199,6 +208,14 @@ def _cases(picks: Picks | Events) -> Iterable[_Case]:
     groups: dict[str, list[Any]] = {}
     for row in picks:
         groups.setdefault(text(row, "event"), []).append(row)
+    loose = groups.pop("", []) if len(groups) > 1 else []
+    if loose:
+        notice(
+            "the picks",
+            f"{len(loose)} belong to no event (their column 'event' is empty)",
+            "They are left out of the events.",
+            loss=False,
+        )
     for label, rows in groups.items():
         made = {item.resource_id.id: item for item in map(_quakeml.pick, rows)}
         own = label.startswith(("smi:", "quakeml:"))
