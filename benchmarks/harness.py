@@ -10,7 +10,6 @@ from __future__ import annotations
 import gc
 import json
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -69,8 +68,8 @@ def alternate(
     )
 
 
-def fresh(what: str, code: str, *, rounds: int = 3, target: str = "", one_core: bool = False) -> Row:
-    """Measure a new process, start included, with its peak memory.
+def fresh(what: str, code: str, *, rounds: int = 5, target: str = "") -> Row:
+    """Measure a new process from start to end.
 
     Parameters
     ----------
@@ -80,20 +79,14 @@ def fresh(what: str, code: str, *, rounds: int = 3, target: str = "", one_core: 
     rounds : int
         Measured runs, after one unmeasured that warms the compiled caches.
     target : str
-    one_core : bool
-        Whether it may use one core only.
     """
     command = [sys.executable, "-c", code]
-    if one_core:
-        command = ["taskset", "-c", "0", *command]
-    times, memory = [], 0.0
-    for number in range(rounds + 1):
-        before = time.perf_counter()
-        subprocess.run([*command], check=True, stdout=subprocess.DEVNULL)
-        if number:
-            times.append(time.perf_counter() - before)
-        memory = max(memory, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
-    return Row(what, statistics.median(times), memory_mib=memory, target=target)
+    times = []
+    for _ in range(rounds + 1):
+        begun = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        times.append(time.perf_counter() - begun)
+    return Row(what, statistics.median(times[1:]), target=target)
 
 
 def publish(topic: str, rows: list[Row]) -> None:
@@ -133,8 +126,8 @@ def write() -> None:
     text = [
         "# Performance",
         "",
-        "Written by `make bench`: ours and each peer measured alternately in one run, medians. A ratio above 1",
-        f"means that ours is that many times faster. Measured on: {known['machine']}.",
+        "Written by `make bench`: ours and each peer measured alternately in one run, medians. A ratio above",
+        f"1 means that ours is that many times faster. Measured on: {known['machine']}.",
     ]
     for topic, rows in known["topics"].items():
         text += [
