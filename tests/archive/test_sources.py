@@ -164,7 +164,9 @@ def test_faults_of_a_data_centre_are_errors_of_ours(server, fault, error, words)
 
 def test_a_data_centre_that_is_not_there(tmp_path) -> None:
     with pytest.raises(Unavailable, match="does not answer"):
-        everything(Fdsn("http://127.0.0.1:9"))
+        everything(Fdsn("http://127.0.0.1:19999"))
+    with pytest.raises(InvalidSetting, match="no address"):
+        everything(Fdsn("http://127.0.0.1:port"))
     with pytest.raises(InvalidSetting, match="GEOFON"):
         Fdsn("NOSUCH")
     with pytest.raises(InvalidSetting):

@@ -27,7 +27,7 @@ from workbench.archive.runs import from_records, to_stream, trim
 from workbench.archive.samples import decode
 from workbench.archive.selection import Selection
 from workbench.archive.stations import Level
-from workbench.errors import InvalidSetting, NoData, ResourceExceeded, Unavailable
+from workbench.errors import InvalidSetting, NoData, ResourceExceeded, Unavailable, WorkbenchError
 
 __all__ = ["Fdsn"]
 
@@ -69,7 +69,12 @@ class Fdsn:
 
     @cached_property
     def _client(self) -> Client:
-        return Client(self.name, timeout=self._timeout_s, _discover_services=False)
+        try:
+            return Client(self.name, timeout=self._timeout_s, _discover_services=False)
+        except ValueError as error:
+            raise InvalidSetting(
+                self.name, f"is no address of a data centre ({_said(error)})", "Write http://host:port."
+            ) from error
 
     def get_waveforms(
         self,
@@ -152,6 +157,8 @@ class Fdsn:
     def _ask(self, what: str, request: Callable[[], _T]) -> _T | None:
         try:
             return request()
+        except WorkbenchError:
+            raise
         except FDSNNoDataException:
             return None
         except FDSNRequestTooLargeException as error:
