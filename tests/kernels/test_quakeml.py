@@ -39,7 +39,12 @@ def test_row_to_pick_and_back_through_a_file():
     # QuakeML as ObsPy writes it holds microseconds.
     assert abs(row.time.value - np.datetime64(ROW["time"], "ns").astype(int)) < 1000
     assert (row.phase, row.probability, row.uncertainty_s) == ("Pg", 0.875, 0.04)
-    assert (row.polarity, row.onset, row.mode, row.event) == ("positive", "emergent", "manual", "smi:abc/event")
+    assert (row.polarity, row.onset, row.mode, row.event) == (
+        "positive",
+        "emergent",
+        "manual",
+        "smi:abc/event",
+    )
     assert row.pick == event(ROW).picks[0].resource_id.id
 
 

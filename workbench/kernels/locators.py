@@ -54,37 +54,37 @@ def geiger(
     ----------
     picks : Picks or Events
         Picks without a column ``event`` are of one event; with it, each value is
-        an event and picks without a value are left out.  Of several picks of a phase at a station the surest is used,
-        and of Pg and Pn the earlier.
+        an event and picks without a value are left out.  Of several picks of a
+        phase at a station the surest is used, and of Pg and Pn the earlier.
     stations : Stations
         Coordinates; a pick at a station without is left out, with a notice.
     velocity_model : VelocityModel
         Depths are below sea level and stations stand at their elevations.
-    vp_vs : float, optional
+    vp_vs : Ratio, optional
         Fills S velocities that the model lacks; needed only if there are S picks.
     start : {'picks', 'input'}
         Search the whole region, or start from the event's preferred origin.
-    p_error, s_error : float
+    p_error, s_error : Seconds
         Standard error of a pick that states none, and that of a sure one if it
         states a probability; 0.1 s is what analysts agree within on P of local
         events, and S is read in the coda of P.
-    model_error : float
+    model_error : Fraction
         Standard error of a computed travel time as a fraction of it: crustal
         velocities vary by a few per cent within a network.  For stations farther
         than the ten nearest, and than 50 km, it grows in proportion to distance,
         as their errors are alike and would outvote the near ones.
-    fix_depth : float, optional
+    fix_depth : DepthKm, optional
         Hold the depth here.
-    default_depth : float
+    default_depth : DepthKm
         Where the depth is held if the picks do not tell it; most earthquakes of
         the continental crust are at 5 to 15 km.
-    max_depth : float, optional
+    max_depth : DepthKm, optional
         Deepest that may come out; by default twice the depth of the model's last
         row, at least 60 km, and 700 km for a TauP or ``.nd`` model.
-    max_depth_error : float
+    max_depth_error : Kilometres
         Standard error of the depth beyond which it counts as not told.  It is
         then held at `default_depth`, with this error stated.
-    confidence : float
+    confidence : Fraction
         Probability that the error ellipse, and the ellipsoid, hold the truth.
 
     Returns

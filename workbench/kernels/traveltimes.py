@@ -50,11 +50,11 @@ def layered(
     velocity_model : VelocityModel
         A table of constant layers is a flat Earth.  TauP names and ``.nd`` models
         are a round one, good to 1100 km; use `taup` beyond.
-    latitude, longitude : float
+    latitude, longitude : Degrees
         Of the source.
-    depth : float
+    depth : DepthKm
         Of the source, below sea level.
-    vp_vs : float, optional
+    vp_vs : Ratio, optional
         Fills S velocities that the model lacks.
     phases : tuple of {'P', 'S'}
 
@@ -98,6 +98,12 @@ def layered(
             f"{far} is {distance.max():.0f} km away and the layers of this model reach {REACH_KM:g} km",
             "Use traveltimes.taup for distant stations.",
         )
+    if stacks and depth > stacks[0].bottom_km:
+        raise InvalidSetting(
+            "traveltimes.layered",
+            f"depth is {depth:g} km and the layers of this model reach {stacks[0].bottom_km:g} km",
+            "Use traveltimes.taup for deeper sources; depths are in kilometres.",
+        )
     found = [stack.arrivals(depth, -place[:, 2], distance) for stack in stacks]
     return _dataset(
         codes,
@@ -128,9 +134,9 @@ def taup(
     stations : Stations
     velocity_model : VelocityModel
         A TauP name.
-    latitude, longitude : float
+    latitude, longitude : Degrees
         Of the source.
-    depth : float
+    depth : DepthKm
         Of the source, below sea level, not above it.
     phases : tuple of str
         Names as TauP has them; of several arrivals of a phase the first is given.
