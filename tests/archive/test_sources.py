@@ -122,9 +122,12 @@ def test_a_source_that_is_down_is_a_notice_unless_all_are(tmp_path) -> None:
         everything(Sources([down]))
 
 
-def test_the_default_is_the_shared_archive_then_ones_own(tmp_path) -> None:
+def test_the_default_is_the_shared_archive_then_ones_own(tmp_path, monkeypatch) -> None:
     settings = Settings(archive=tmp_path / "shared", home_archive=tmp_path / "own")
     assert [source.root.name for source in default_sources(settings)] == ["shared", "own"]
+    monkeypatch.setenv("WORKBENCH_ARCHIVE", str(tmp_path / "one"))
+    monkeypatch.setenv("WORKBENCH_HOME_ARCHIVE", str(tmp_path / "one"))
+    assert [source.root.name for source in default_sources()] == ["one"]
 
 
 def test_a_directory_names_what_it_cannot_read(tmp_path: Path) -> None:

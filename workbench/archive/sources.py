@@ -211,9 +211,18 @@ class Sources(Sequence[Source]):
             notice(down.subject, down.problem, down.remedy)
 
 
-def default_sources(settings: Settings) -> Sources:
-    """Return the archives that the settings name: the shared one, then the user's own."""
-    return Sources(Archive(root) for root in dict.fromkeys(settings.archive_roots))
+def default_sources(settings: Settings | None = None) -> Sources:
+    """Return the archives to search: the shared one, then the user's own.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        Where they are; by default as the environment says.
+    """
+    # Settings are slow to import, and records can be read without.
+    from workbench.settings import Settings
+
+    return Sources(Archive(root) for root in dict.fromkeys((settings or Settings()).archive_roots))
 
 
 def merge_stations(inventories: Iterable[Inventory]) -> Inventory:
