@@ -57,6 +57,7 @@ def layered(
     vp_vs : Ratio, optional
         Fills S velocities that the model lacks.
     phases : tuple of {'P', 'S'}
+        Which first arrivals.
 
     Returns
     -------
