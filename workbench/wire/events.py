@@ -108,9 +108,9 @@ def encode(events: Events, media: str) -> bytes:
     if media == "text/csv":
         return _csv(events)
     if media == "image/png":
-        from workbench.wire import pictures
+        from workbench.wire import maps
 
-        return pictures.events(events)
+        return maps.events(events)
     return canonical(events)
 
 

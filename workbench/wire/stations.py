@@ -128,9 +128,9 @@ def encode(stations: Stations, media: str) -> bytes:
         text = json.dumps({"type": "FeatureCollection", "features": features}, separators=(",", ":"))
         return text.encode() + b"\n"
     if media == "image/png":
-        from workbench.wire import pictures
+        from workbench.wire import maps
 
-        return pictures.stations(stations)
+        return maps.stations(stations)
     return canonical(stations)
 
 
