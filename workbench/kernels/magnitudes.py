@@ -96,7 +96,7 @@ def local(
         ``IASPEI``: the same curve, anchored to ground displacement in nm, that
         is amplitude over `wa_gain`; at a gain of 2080 the two agree to 0.002.
         ``table``: your own.
-    table : tuple, optional
+    table : tuple of (Kilometres, Magnitude), optional
         Pairs of hypocentral distance (km, growing) and -log10 A0, for
         amplitudes in mm; linear in between, nothing outside.
     wa_gain : Ratio

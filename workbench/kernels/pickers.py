@@ -95,7 +95,10 @@ def picker(
 
     References
     ----------
-    See `workbench.maths.onsets` and `workbench.maths.changepoints`.
+    Maeda, N. (1985). A method for reading and checking phase times in
+    auto-processing system of seismic wave data. Zisin 38, 365-379.
+    Sleeman, R., van Eck, T. (1999). Robust automatic P-phase picking. PEPI 113,
+    265-275.  More in `workbench.maths.onsets` and `workbench.maths.changepoints`.
 
     Examples
     --------
