@@ -68,8 +68,4 @@ class Policy:
 
         if self.sources is not None:
             return Sources(self.sources)
-        if self.settings is not None:
-            return default_sources(self.settings)
-        from workbench.settings import Settings
-
-        return default_sources(Settings())
+        return default_sources(self.settings)
