@@ -198,6 +198,20 @@ def test_order_of_the_files_does_not_matter_and_they_are_not_changed():
     assert [stations.canonical(value) for _, value in parts] == before
 
 
+def test_network_is_described_the_same_in_whichever_order_the_files_come():
+    one, other = inventory(channel()), inventory(channel("HHN"), code="C")
+    one[0].description, other[0].description = "B network", "A network"
+    found = [merged(("1", first), ("2", second))[0] for first, second in ((one, other), (other, one))]
+    assert stations.canonical(found[0]) == stations.canonical(found[1])
+    assert [network.description for network in found[0]] == ["A network"]
+    assert one[0].description == "B network"
+
+
+def test_stationxml_given_twice_is_one_station():
+    found, _ = merged(("1.xml", inventory(channel())), ("2.xml", inventory(channel())))
+    assert stations.canonical(found) == stations.canonical(inventory(channel()))
+
+
 def test_corinth_reports_what_is_missing_and_what_differs(shared):
     folder = shared("crl_corinth20100118")
     with listen() as heard:

@@ -91,20 +91,18 @@ def merge(parts: Sequence[tuple[str, Stations]]) -> Stations:
                 (full if station.channels else bare).append((name, network, station))
     _report_placeless(parts, {f"{network.code}.{station.code}" for _, network, station in full + bare})
     compare(full + bare)
-    taken: dict[str, Network] = {}
-    seen: set[tuple[Any, ...]] = set()
+    homes: dict[str, list[Network]] = {}
+    for _, network, _ in full + bare:
+        homes.setdefault(network.code, []).append(network)
+    # What is said of the network itself is taken from one file, the same in whichever order they come.
+    taken = {code: copy.copy(min(found, key=_words)) for code, found in sorted(homes.items())}
+    for network in taken.values():
+        network.stations = []
     for _, network, station in full + bare:
-        key = _identity(network, station)
-        if not station.channels and key in seen:
-            continue
-        seen.add(key)
-        home = taken.get(network.code)
-        if home is None:
-            home = copy.copy(network)
-            home.stations = []
-            taken[network.code] = home
-        home.stations.append(station)
-    return Inventory(networks=[taken[code] for code in sorted(taken)], source=_MODULE)
+        kept = taken[network.code].stations
+        if not any(_repeats(station, other) for other in kept if other.code == station.code):
+            kept.append(station)
+    return Inventory(networks=list(taken.values()), source=_MODULE)
 
 
 def encode(stations: Stations, media: str) -> bytes:
@@ -140,7 +138,7 @@ def canonical(stations: Stations) -> bytes:
     for network in sorted(stations, key=lambda item: (item.code, _epoch(item))):
         twin = copy.copy(network)
         twin.stations = []
-        for station in sorted(network, key=lambda item: (item.code, _epoch(item), len(item.channels))):
+        for station in sorted(network, key=_order):
             inner = copy.copy(station)
             inner.channels = sorted(
                 station.channels, key=lambda item: (item.location_code, item.code, _epoch(item))
@@ -181,9 +179,24 @@ def _epoch(node: Network | Station | Channel) -> int:
     return -(2**63) if node.start_date is None else int(node.start_date.ns)
 
 
-def _identity(network: Network, station: Station) -> tuple[Any, ...]:
-    place = (float(station.latitude), float(station.longitude), float(station.elevation or 0.0))
-    return (network.code, station.code, _epoch(station), *place)
+def _order(station: Station) -> tuple[Any, ...]:
+    ids = sorted((item.location_code, item.code, _epoch(item)) for item in station.channels)
+    return station.code, _epoch(station), len(ids), ids, _place(station)
+
+
+def _words(network: Network) -> tuple[Any, ...]:
+    return (_epoch(network), network.description or "", str(network.comments))
+
+
+def _repeats(station: Station, other: Station) -> bool:
+    """Whether a station says nothing that another one of its code has not said."""
+    if station.channels:
+        return bool(station == other)
+    return _epoch(station) == _epoch(other) and _place(station) == _place(other)
+
+
+def _place(station: Station) -> tuple[float, float, float]:
+    return float(station.latitude), float(station.longitude), float(station.elevation or 0.0)
 
 
 def _read_csv(data: bytes, name: str) -> Stations:
