@@ -144,7 +144,7 @@ def test_picks_of_no_event_are_left_out():
 
 
 def test_text_where_a_number_belongs():
-    with pytest.raises(BadInput, match="uncertainty_s.*0.1 s"):
+    with pytest.raises(BadInput, match=r"uncertainty_s.*0\.1 s"):
         locate(Picks(rows(uncertainty_s="0.1 s")))
 
 

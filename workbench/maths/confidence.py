@@ -35,6 +35,11 @@ With c = 4.685, w the weight and psi = w u: E[w u^2]; E[w] E[psi^2] / E[psi']^2;
 and E[psi'] / E[psi^2] (Huber 1981, ch. 7).
 """
 
+_SINGULAR = 1e-12
+"""Smallest eigenvalue, of the largest being about 1, with which epicentre and time are told at all."""
+
+_WITHOUT_DEPTH = [0, 1, 3]
+
 
 def profile(problem: Problem, fit: Fit) -> tuple[float, Floats]:
     """Go away from the best depth until the misfit tells that it is wrong.
@@ -70,24 +75,34 @@ def profile(problem: Problem, fit: Fit) -> tuple[float, Floats]:
 
 
 def covariance(problem: Problem, fit: Fit, depth_error: float, trend: Floats) -> Floats:
-    """Covariance of east, north, depth and time; infinite where nothing is told."""
+    """Return the covariance of east, north, depth and time; infinite where nothing is told.
+
+    Parameters
+    ----------
+    problem, fit : Problem, Fit
+    depth_error : float
+        Standard error of the depth, km.
+    trend : ndarray, shape (4,)
+        What a kilometre of depth does to east, north, depth and time.
+
+    Returns
+    -------
+    ndarray, shape (4, 4)
+    """
     traced, _, weight = problem.residuals(fit)
     angle = np.radians(traced[1])
     jacobian = np.column_stack((-traced[3] * np.sin(angle), -traced[3] * np.cos(angle), np.ones(angle.size)))
     normal = (jacobian.T * (weight / fit.sigma**2)) @ jacobian
     size = np.sqrt(np.diag(normal))
-    covariance = np.full((4, 4), math.inf)
     if not (size > 0).all():
-        return covariance
+        return np.full((4, 4), math.inf)
     values, vectors = np.linalg.eigh(normal / np.outer(size, size))
-    if values[0] < 1e-12:
-        return covariance
-    known = [0, 1, 3]
-    covariance = np.outer(trend, trend) * depth_error**2
-    covariance[np.ix_(known, known)] += (
-        _OF_WEIGHTS * _variance(problem, fit) * ((vectors / values) @ vectors.T) / np.outer(size, size)
-    )
-    return covariance
+    if values[0] < _SINGULAR:
+        return np.full((4, 4), math.inf)
+    at_depth = (vectors / values) @ vectors.T / np.outer(size, size)
+    found = np.outer(trend, trend) * depth_error**2
+    found[np.ix_(_WITHOUT_DEPTH, _WITHOUT_DEPTH)] += _OF_WEIGHTS * _variance(problem, fit) * at_depth
+    return found
 
 
 def _variance(problem: Problem, fit: Fit) -> float:

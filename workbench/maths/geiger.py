@@ -24,13 +24,10 @@ takes away their weight altogether.
 
 Errors
 ------
-The error of the depth comes from how the misfit grows away from the best depth,
-which is right also at an interface, at the surface, and where the depth is not
-told at all; the other errors are the usual ones at a known depth, joined with
-what the depth's error does to them.  The variance of unit weight joins what was
-expected (1, worth 8 observations) with what the residuals show, after Jordan
-and Sverdrup (1981): five picks that happen to fit to the millisecond do not
-make a location exact.
+They follow from `workbench.maths.confidence`.  The variance of unit weight joins
+what was expected (1, worth 8 observations) with what the residuals show, after
+Jordan and Sverdrup (1981): five picks that happen to fit to the millisecond do
+not make a location exact.
 
 References
 ----------
@@ -152,6 +149,7 @@ def locate(
 
     Examples
     --------
+    >>> from workbench.maths.geodesy import distance_azimuth
     >>> from workbench.velocity import VelocityModel
     >>> model = VelocityModel((0.0,), (6.0,), (3.5,))
     >>> layers = (Layers.of(model, "P"), Layers.of(model, "S"))
@@ -181,6 +179,7 @@ def locate(
 
 
 def _enough(count: int, latitude: Floats, longitude: Floats) -> None:
+    """Refuse what no location could come of."""
     places = len(set(zip(latitude.tolist(), longitude.tolist(), strict=True)))
     if count < 4 or places < 3:
         raise BadInput(
@@ -191,6 +190,7 @@ def _enough(count: int, latitude: Floats, longitude: Floats) -> None:
 
 
 def _bottom(layers: Layers) -> float:
+    """Return the deepest that may come out."""
     if layers.radius_km:
         return _DEEPEST_KM
     return min(_DEEPEST_KM, max(60.0, 2.0 * float(layers.top_km[-1])))

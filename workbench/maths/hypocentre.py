@@ -121,7 +121,7 @@ class Problem:
         """Find the best hypocentre, going through all depths or holding one."""
         places = self._places(start, fix_depth)
         first = min(places, key=lambda place: place.misfit)
-        self.top = self._top(first)
+        self.top = min(self._top(first), self.bottom)
         sigma = self._sigma(first.latitude, first.longitude, first.depth_km)
         if fix_depth is None:
             places = [place for place in places if place.depth_km > self.top]
@@ -239,6 +239,11 @@ class Problem:
         return max(1.0, 1.4826 * spread * math.sqrt(size.size / max(size.size - 4, 1)))
 
     def settle(self, seed: Fit, depth: float, *, first: bool = False, settled: float = 3e-3) -> Fit:
+        """Fit epicentre and origin time at a depth, beginning with those of another fit.
+
+        The `first` time residuals are only bounded in their pull; afterwards
+        large ones lose their weight altogether.
+        """
         latitude, longitude, time, loss = settle(
             self.picks,
             self.model,
