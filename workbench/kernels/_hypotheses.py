@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from workbench.maths.geiger import Arrivals, Location, locate
 
 __all__ = ["Hypothesis", "Seed", "choose", "refine"]
 
-ROUNDS = ((0.8, 0.06), (0.4, 0.04), (0.3, 0.03))
+ROUNDS = ((0.8, 0.06), (0.5, 0.05), (0.3, 0.05))
 """Half windows in which phases are read again, round by round: seconds, and a part of the travel time.
 
 The first holds the error of an associated origin, the last that of a crustal model.
@@ -30,6 +30,15 @@ FARTHER = 1.5
 
 ANCHOR_S = 0.3
 """Half window around a pick that an event was proposed from."""
+
+GOOD = 0.7
+"""Rank over number of phases of a fit that is good enough not to look for a better one.
+
+It would be 0.5 if residuals were as large as expected.
+"""
+
+MODEL_ERROR = 0.03
+"""Error of a computed travel time as a fraction of it, when the fits of two events are compared."""
 
 SAME_S = 0.1
 """Seconds within which two onsets of a station are one."""
@@ -92,8 +101,19 @@ class Hypothesis:
 
     @property
     def rank(self) -> tuple[float, ...]:
-        """What makes it better than another that shares onsets with it."""
-        return len(self.onsets), -self.location.rms, -self.time
+        """What makes it better than another that shares onsets with it: phases that fit."""
+        travel = np.array([(onset.time - self.time) / 1e9 for onset in self.onsets])
+        own = np.array([onset.uncertainty for onset in self.onsets])
+        normal = self.location.residual / np.hypot(own, MODEL_ERROR * travel)
+        return len(self.onsets) - 0.5 * float((normal**2).sum()), -self.time
+
+    @property
+    def seed(self) -> Seed:
+        """What to begin with to read its phases once more."""
+        where = self.location
+        return Seed(
+            where.latitude, where.longitude, where.depth_km, self.time, float(where.distance_km.max())
+        )
 
 
 def refine(
@@ -101,19 +121,40 @@ def refine(
 ) -> Hypothesis | None:
     """Read the phases of a proposed event again and locate it, a few times over.
 
+    A wrong beginning may lead to wrong phases that fit each other somehow, so
+    if the fit is not good it is tried from other beginnings: without the picks
+    that the event was proposed from, and from their P alone, as S is taken for
+    something else more often than P.
+
     None if too few phases are where they should be.
     """
+    best: Hypothesis | None = None
+    for opening in (seed, replace(seed, picks={}), _by_p(network, seed, picking, min_stations, min_phases)):
+        found = None if opening is None else _settled(network, opening, picking, min_stations, min_phases)
+        if found is not None and (best is None or found.rank > best.rank):
+            best = found
+        if best is not None and best.rank[0] > GOOD * len(best.onsets):
+            break
+    return best if best is not None and _is_seen(network, best) else None
+
+
+def _settled(
+    network: Network, seed: Seed, picking: Picking, min_stations: int, min_phases: int
+) -> Hypothesis | None:
     found: Hypothesis | None = None
     for seconds, part in ROUNDS:
         onsets = _reread(network, seed, picking, seconds, part)
         found = located(network, onsets, min_stations, min_phases)
         if found is None:
             return None
-        where = found.location
-        seed = Seed(
-            where.latitude, where.longitude, where.depth_km, found.time, float(where.distance_km.max())
-        )
-    return found if found is not None and _is_seen(network, found) else None
+        seed = found.seed
+    return found
+
+
+def _by_p(network: Network, seed: Seed, picking: Picking, min_stations: int, min_phases: int) -> Seed | None:
+    onsets = [onset for onset in _reread(network, seed, picking, *ROUNDS[0]) if onset.phase == "P"]
+    found = located(network, onsets, min_stations, min(min_phases, 5))
+    return None if found is None else found.seed
 
 
 def located(

@@ -37,7 +37,7 @@ def read(instruments: Iterable[Instrument], expected: Expected, picking: Picking
     time and its error cost.
     """
     found: dict[str, tuple[float, Onset]] = {}
-    lead = (LONG * SHORT + SETTLE) / picking.freqmin + expected.p_within + 2
+    lead = ((LONG + 1) * SHORT + SETTLE) / picking.freqmin + expected.p_within + 2
     trail = SHORT / picking.freqmin + expected.s_within + 2
     for instrument in instruments:
         part = instrument.window(expected.p - round(lead * 1e9), expected.s + round(trail * 1e9))
@@ -52,13 +52,20 @@ def read(instruments: Iterable[Instrument], expected: Expected, picking: Picking
 
 
 def _read_p(record: Record, expected: Expected, picking: Picking) -> tuple[float, Onset] | None:
-    """Read P on the vertical component, or on all where it shows nothing."""
+    """Read P on the vertical component, or on all where it shows nothing.
+
+    P is the first arrival: of several onsets those lose that come when the energy
+    has risen before.  In S, the window since P sees to that.
+    """
     span = _Span.of(record, expected.p, expected.p_within, 0)
     for components in ((record.vertical,) if record.vertical else (), record.components):
         found = []
         for row, band in enumerate(record.bands):
-            curves = [_plain(record, component, row, span) for component in components]
-            best = _best(curves, span, picking.s_threshold)
+            of_band = windows(band, record.rate)
+            curves = [_plain(record, component, row, span, *of_band) for component in components]
+            memory = windows(record.bands[0], record.rate)
+            risen = [_plain(record, component, row, span, *memory, memory[0]) for component in components]
+            best = _best(curves, risen, span, picking.s_threshold)
             if best is not None:
                 short = SHORT / band.low
                 before, after = max(0.3, short), max(0.2, 0.3 * short)
@@ -82,7 +89,7 @@ def _read_s(record: Record, expected: Expected, since: int, picking: Picking) ->
     found = []
     for row in used:
         curves = [_since(record, component, row, span) for component in components]
-        best = _best(curves, span, picking.s_threshold)
+        best = _best(curves, [], span, picking.s_threshold)
         if best is not None:
             found.append(
                 _onset(record, "S", components, row, used, best, span, (0.5, 0.3), picking.s_threshold)
@@ -123,14 +130,16 @@ class _Span:
         return 2 * (((sample - self.centre) / self.half) ** 2 + (error / self.half) ** 2)
 
 
-def _plain(record: Record, component: Component, row: int, span: _Span) -> Singles:
+def _plain(
+    record: Record, component: Component, row: int, span: _Span, short: int, long: int, back: int = 0
+) -> Singles:
+    """Significance in a band at each sample of a span, or at the sample `back` before it."""
     out = np.zeros(span.size, np.float32)
     band = record.bands[row]
-    short, long = windows(band, record.rate)
     settle = round(SETTLE / band.low * record.rate)
     for piece in component.pieces:
         z = significance(piece.bands[row], short, long, band.freedom(record.rate), settle)
-        _lay(out, z, piece.offset - span.first)
+        _lay(out, z, piece.offset + back - span.first)
     return out
 
 
@@ -154,14 +163,24 @@ def _lay(out: Singles, z: Singles, at: int) -> None:
         out[begin:stop] = z[begin - at : stop - at]
 
 
-def _best(curves: list[Singles], span: _Span, threshold: float) -> tuple[int, float] | None:
-    """Sample of the best onset and its significance, components joined."""
+@dataclass(frozen=True, slots=True)
+class _Peak:
+    """A sample, its significance, and what earlier energy takes from its score."""
+
+    sample: int
+    significance: float
+    burden: float
+
+
+def _best(curves: list[Singles], risen: list[Singles], span: _Span, threshold: float) -> _Peak | None:
+    """Find the best onset of a band, components joined."""
     if span.size < 2 or not curves:
         return None
     joint = np.sum(curves, axis=0) / math.sqrt(len(curves))
+    burden = np.sum(risen, axis=0) / math.sqrt(len(curves)) if risen else np.zeros(span.size)
     score = joint - 2 * ((np.arange(span.first, span.last) - span.centre) / span.half) ** 2
-    at = int(score.argmax())
-    return (span.first + at, float(joint[at])) if score[at] >= threshold else None
+    at = int(np.where(score >= threshold, score - burden, -np.inf).argmax())
+    return _Peak(span.first + at, float(joint[at]), float(burden[at])) if score[at] >= threshold else None
 
 
 def _onset(
@@ -170,15 +189,15 @@ def _onset(
     components: tuple[Component, ...],
     band: int,
     used: tuple[int, ...],
-    best: tuple[int, float],
+    best: _Peak,
     span: _Span,
     around: tuple[float, float],
     threshold: float,
 ) -> tuple[float, Onset] | None:
     """Read an onset, with its score; None if the change lies too far from what was expected."""
-    sample, error = change(record, components, used, best[0], *around, span.floor)
-    score = best[1] - span.cost(sample, error * record.rate)
+    sample, error = change(record, components, used, best.sample, *around, span.floor)
+    score = best.significance - span.cost(sample, error * record.rate)
     if score < threshold:
         return None
-    onset = measured(record, phase, components, sample, band, best[1], error)
-    return None if onset is None else (score, onset)
+    onset = measured(record, phase, components, sample, band, best.significance, error)
+    return None if onset is None else (score - best.burden, onset)

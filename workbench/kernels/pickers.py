@@ -6,7 +6,7 @@ from typing import Any
 
 from workbench.errors import InvalidSetting
 from workbench.kernel import kernel
-from workbench.kernels import _stations
+from workbench.kernels import _picks
 from workbench.kernels._bands import check_band
 from workbench.kernels._instruments import instruments
 from workbench.kernels._onsets import Picking
@@ -113,8 +113,8 @@ def picker(
     stations: dict[str, list[Onset]] = {}
     for number, instrument in enumerate(found):
         progress(number / len(found), f"picking {instrument.code}")
-        stations.setdefault(instrument.station, []).extend(_stations.onsets(instrument, picking))
-    return _stations.picks(onset for station in stations.values() for onset in _stations.best(station))
+        stations.setdefault(instrument.station, []).extend(_picks.onsets(instrument, picking))
+    return _picks.table(onset for station in stations.values() for onset in _picks.best(station))
 
 
 @kernel(per="station", cut=False)

@@ -14,7 +14,7 @@ from workbench.kernels._onsets import Picking, find
 from workbench.kernels._reading import Onset
 from workbench.nouns import Picks
 
-__all__ = ["best", "onsets", "picks"]
+__all__ = ["best", "onsets", "table"]
 
 TILE_S = 1800.0
 """Seconds that are worked on at once: 100 MB for three components at 100 Hz."""
@@ -58,7 +58,7 @@ def best(of_station: Iterable[Onset]) -> list[Onset]:
     return kept
 
 
-def picks(found: Iterable[Onset]) -> Picks:
+def table(found: Iterable[Onset]) -> Picks:
     """Put onsets into a table."""
     return Picks(pd.DataFrame([_row(onset) for onset in found], columns=_COLUMNS))
 
