@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import obspy
 import pytest
+
 from serving import miniseed
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import io
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import numpy as np
 import obspy
 import pytest
@@ -17,6 +21,7 @@ from serving import LIMIT, miniseed, served, settings
 from workbench import wire
 from workbench_api import app
 from workbench_api.runners import Local
+from workbench_hub.health import wait_for
 
 PATH = "/processes/triggers.sta_lta/execution"
 
@@ -288,3 +293,54 @@ def test_a_call_that_takes_too_long_is_ended(body):
 
     with served(app.create(settings(sync_seconds=0.5), runner=Slow())) as client:
         refused(client.post(PATH, json=body), 413, "0.5 s")
+
+
+class Waiting:
+    """A runner whose calls never end, and that knows how many are under way."""
+
+    def __init__(self):
+        self.under_way = 0
+        self.dropped = threading.Event()
+
+    async def run(self, request, seconds):
+        self.under_way += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.under_way -= 1
+            self.dropped.set()
+
+    async def ready(self):
+        return True
+
+    async def close(self):
+        pass
+
+
+def test_a_call_whose_client_goes_away_is_dropped(body):
+    runner = Waiting()
+    with served(app.create(settings(), runner=runner)) as client:
+        with pytest.raises(httpx.ReadTimeout):
+            client.post(PATH, json=body, timeout=1)
+        assert runner.dropped.wait(10)
+        assert client.get("/health").status_code == 200
+
+
+def test_more_calls_than_can_wait_are_refused_at_once(body):
+    runner = Waiting()
+    with (
+        served(app.create(settings(), runner=runner)) as client,
+        ThreadPoolExecutor(64) as threads,
+    ):
+
+        def ask(_):
+            with httpx.Client(base_url=client.base_url) as own, contextlib.suppress(httpx.ReadTimeout):
+                own.post(PATH, json=body, timeout=8)
+
+        asked = [threads.submit(ask, number) for number in range(64)]
+        wait_for(lambda: runner.under_way == 64, 7, "all calls")
+        answer = client.post(PATH, json=body)
+        refused(answer, 503, "too many")
+        assert answer.headers["Retry-After"]
+        for future in asked:
+            future.result()
