@@ -46,8 +46,8 @@ def new(title: str, **options: Any) -> Any:
     """Return an empty figure in the house style."""
     from bokeh.plotting import figure
 
-    options = {"width": 900, "height": 420, "tools": "xpan,box_zoom,xwheel_zoom,reset,save"} | options
-    made = figure(title=title, **options)
+    defaults: dict[str, Any] = {"width": 900, "height": 420, "tools": "xpan,box_zoom,xwheel_zoom,reset,save"}
+    made = figure(title=title, **(defaults | options))
     made.toolbar.logo = None
     made.title.text_font_size = "12pt"
     made.grid.grid_line_alpha = 0.4
