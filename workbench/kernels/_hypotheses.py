@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from workbench.errors import BadInput
+from workbench.kernels._candidates import Picking
 from workbench.kernels._network import Network
-from workbench.kernels._onsets import Picking
 from workbench.kernels._predicted import Expected, read
 from workbench.kernels._reading import Onset
 from workbench.maths.geiger import Arrivals, Location, locate

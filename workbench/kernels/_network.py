@@ -10,8 +10,8 @@ import numpy.typing as npt
 from obspy import UTCDateTime
 
 from workbench.errors import MissingCoordinates
+from workbench.kernels._candidates import Picking
 from workbench.kernels._instruments import Instrument, instruments
-from workbench.kernels._onsets import Picking
 from workbench.kernels._segments import segments
 from workbench.kernels._sites import Site, SiteMap
 from workbench.maths.geodesy import distance_azimuth

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.kernels._candidates import Picking
 from workbench.kernels._instruments import Instrument
-from workbench.kernels._onsets import Picking, find
+from workbench.kernels._onsets import find
 from workbench.kernels._reading import Onset
 from workbench.nouns import Picks
 

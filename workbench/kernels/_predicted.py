@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from workbench.kernels._candidates import LONG, SETTLE, SHORT, Picking, windows
 from workbench.kernels._instruments import Component, Instrument, Record
-from workbench.kernels._onsets import LONG, SETTLE, SHORT, Picking, windows
 from workbench.kernels._reading import Onset, change, measured
 from workbench.maths.onsets import significance, significance_since
 

@@ -8,8 +8,8 @@ from workbench.errors import InvalidSetting
 from workbench.kernel import kernel
 from workbench.kernels import _picks
 from workbench.kernels._bands import check_band
+from workbench.kernels._candidates import Picking
 from workbench.kernels._instruments import instruments
-from workbench.kernels._onsets import Picking
 from workbench.kernels._reading import Onset
 from workbench.kernels._refining import Refining, refined, single
 from workbench.kernels._segments import segments
