@@ -65,6 +65,13 @@ def test_wrong_inputs_are_named(inputs, word):
         Call(process="triggers.sta_lta", inputs=inputs).split()
 
 
+@pytest.mark.parametrize(("name", "value"), [("corners", 2**70), ("sta", 1e400)])
+def test_number_that_json_cannot_hold_is_refused(name, value):
+    process = "waveforms.filter" if name == "corners" else "triggers.sta_lta"
+    with pytest.raises(InvalidSetting):
+        Call(process=process, inputs={"waveforms": DATA, "freqmin": 1.0, name: value}).canonical()
+
+
 def test_unknown_process_names_what_comes_close():
     with pytest.raises(UnknownKernel, match=r"triggers\.sta_lta"):
         Call(process="triggers.stalta").split()

@@ -23,9 +23,8 @@ class Done:
 
 
 @pytest.fixture
-def workbench(capfd, monkeypatch) -> Callable[..., Done]:
+def workbench(capfd) -> Callable[..., Done]:
     """Run the command line in this process: quick, and with the same exit codes."""
-    monkeypatch.setattr("signal.signal", lambda *words: None)
 
     def run(*arguments: object) -> Done:
         capfd.readouterr()

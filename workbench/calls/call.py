@@ -148,9 +148,15 @@ class Call(BaseModel):
             name: values[0] if len(values) == 1 else values for name, values in parts.data.items()
         }
         settings = parts.settings.model_dump(mode="json")
-        return rfc8785.dumps(
-            {"process": self.process, "inputs": {**settings, **(given if data is None else data)}}
-        )
+        whole = {"process": self.process, "inputs": {**settings, **(given if data is None else data)}}
+        try:
+            return rfc8785.dumps(whole)
+        except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+            raise InvalidSetting(
+                self.process,
+                f"has a setting that JSON cannot hold exactly ({error})",
+                "Use a smaller number.",
+            ) from error
 
     def to_json(self) -> dict[str, Any]:
         """Return the Call as plain JSON, as written."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from workbench.errors import InvalidSetting, NoData
 
-__all__ = ["expand", "is_store", "replacing", "replacing_folder", "write_bytes"]
+__all__ = ["expand", "is_store", "replacing_folder", "write_bytes"]
 
 
 def is_store(path: Path) -> bool:
@@ -42,9 +42,8 @@ def expand(path: Path) -> Iterator[Path]:
         raise NoData(str(path), "is a folder without files", "Check the path.")
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`, which takes its place if all goes well.
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, through a temporary file beside it.
 
     Whoever looks at `path` sees the old file or the new one, never a part; a
     crash of the machine changes nothing about that.
@@ -52,25 +51,16 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises
     ------
     InvalidSetting
-        If the folder is not there.
+        If the folder is not there, or the path is one.
     """
-    path = path.absolute()
-    if not path.parent.is_dir():
-        raise InvalidSetting(str(path), "its folder does not exist", f"Make {path.parent} first.")
-    if path.is_dir() and not is_store(path):
+    part = _beside(path)
+    if path.is_dir():
         raise InvalidSetting(str(path), "is a folder", "Give the name of a file.")
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    part = Path(name)
     try:
-        yield part
-        # mkstemp is for secrets; a result has the usual permissions.
-        mask = os.umask(0)
-        os.umask(mask)
-        part.chmod(0o666 & ~mask)
+        part.write_bytes(data)
         _sync(part)
-        part.replace(path)
-        _sync(path.parent)
+        part.replace(path.absolute())
+        _sync(part.parent)
     finally:
         part.unlink(missing_ok=True)
 
@@ -84,34 +74,31 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     InvalidSetting
         If the folder around it is not there.
     """
-    path = path.absolute()
-    if not path.parent.is_dir():
-        raise InvalidSetting(str(path), "its folder does not exist", f"Make {path.parent} first.")
-    part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    part = _beside(path)
+    part.mkdir()
     try:
         yield part
-        mask = os.umask(0)
-        os.umask(mask)
-        part.chmod(0o777 & ~mask)
         for item in sorted(part.rglob("*")):
             _sync(item)
         _sync(part)
         if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
-            path.replace(old)
-            part.replace(path)
+            # Only an empty folder can be renamed over: what was there steps aside first.
+            old = _beside(path)
+            path.absolute().replace(old)
+            part.replace(path.absolute())
             shutil.rmtree(old)
         else:
-            part.replace(path)
-        _sync(path.parent)
+            part.replace(path.absolute())
+        _sync(part.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    with replacing(path) as part:
-        part.write_bytes(data)
+def _beside(path: Path) -> Path:
+    path = path.absolute()
+    if not path.parent.is_dir():
+        raise InvalidSetting(str(path), "its folder does not exist", f"Make {path.parent} first.")
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
 
 def _sync(path: Path) -> None:

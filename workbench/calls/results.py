@@ -12,7 +12,7 @@ from typing import Any
 
 from workbench import wire
 from workbench.calls.call import Call
-from workbench.calls.files import replacing, replacing_folder, write_bytes
+from workbench.calls.files import replacing_folder, write_bytes
 from workbench.errors import InvalidSetting
 from workbench.notices import Notice
 
@@ -104,9 +104,7 @@ def write_output(value: Any, path: Path) -> None:
                 item.replace(part / item.name)
             (part / "store").rmdir()
         return
-    data = wire.codec(noun).encode(value, media)
-    with replacing(path) as part:
-        part.write_bytes(data)
+    write_bytes(path, wire.codec(noun).encode(value, media))
 
 
 def write_results(result: Result, folder: Path, log: list[dict[str, Any]]) -> list[Path]:

@@ -7,7 +7,7 @@ Nothing that knows seismology is imported before a command needs it, so that
 from __future__ import annotations
 
 import importlib
-import signal
+import os
 import sys
 import warnings
 
@@ -72,14 +72,18 @@ def main(arguments: list[str] | None = None) -> None:
     if not debug:
         # Libraries warn developers; what concerns the user comes as a notice.
         warnings.simplefilter("ignore")
-    # A pipe that closes early (| head) ends the program without a word.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     given = [argument for argument in given if argument != "--debug"] if debug else given
     try:
         app.main(["--debug", *given] if debug else given, prog_name="workbench", standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(report(KeyboardInterrupt(), debug=False))
+    except BrokenPipeError:
+        # A pipe that closes early (| head) ends the program without a word,
+        # also when Python flushes what is left at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except Exception as error:  # noqa: BLE001 - the outermost handler
         sys.exit(report(error, debug=debug))
