@@ -30,6 +30,12 @@ _NEAREST = 12
 _LISTED = 32
 """Stations, the nearest, that a cell is searched with: an event seen farther away is seen at these too."""
 
+_FINENESS = 0.75
+"""Change of times within a cell, in standard errors; finer cells find hardly more and take longer."""
+
+_GATE = 2.0
+"""Half-width of a gate in standard errors, besides what the size of the cell adds."""
+
 _MOST = 60_000
 """Cells, at most; beyond that they are made coarser."""
 
@@ -70,7 +76,7 @@ class Cells(NamedTuple):
     gate: npt.NDArray[np.float32]
 
     @classmethod
-    def build(cls, volume: Volume, times: Times, error: Spread, *, uses_s: bool, gate: float = 2.0) -> Cells:
+    def build(cls, volume: Volume, times: Times, error: Spread, *, uses_s: bool) -> Cells:
         """Cut a volume.
 
         Parameters
@@ -80,10 +86,8 @@ class Cells(NamedTuple):
         error : Spread
         uses_s : bool
             Whether there are S picks, which tell more places apart.
-        gate : float
-            Half-width of the gates in standard errors, besides what the cell's size adds.
         """
-        allowed = 1.0
+        allowed = _FINENESS
         while True:
             boxes, change, done = _cut(volume, times, error, uses_s, allowed)
             if done:
@@ -91,7 +95,17 @@ class Cells(NamedTuple):
             allowed *= 1.25
         centre, half = boxes[:, :3].copy(), boxes[:, 3:].copy()
         listed = min(_LISTED, times.x.size)
-        return cls(centre, half, change, *_list(centre, change, times, error, listed, gate))
+        return cls(centre, half, change, *_list(centre, change, times, error, listed))
+
+    def gated(self, times: Times, error: Spread) -> Cells:
+        """Return the same cells with gates for another error, not less than `_FINENESS` of the first."""
+        error = error._replace(p=max(error.p, _FINENESS), s=max(error.s, _FINENESS))
+        return Cells(
+            self.centre,
+            self.half,
+            self.change,
+            *_list(self.centre, self.change, times, error, self.station.shape[1]),
+        )
 
 
 @njit(cache=True, error_model="numpy")
@@ -113,8 +127,8 @@ def _cut(
             # From the nearest point of the cell: a large one surrounds many stations.
             dx = max(abs(cell[0] - times.x[i]) - cell[3], 0.0)
             dy = max(abs(cell[1] - times.y[i]) - cell[4], 0.0)
-            away[i] = math.hypot(dx, dy) + 1e-3 * math.hypot(cell[0] - times.x[i], cell[1] - times.y[i])
-        nearest = np.argsort(away, kind="mergesort")[:_NEAREST]
+            away[i] = dx * dx + dy * dy + 1e-6 * ((cell[0] - times.x[i]) ** 2 + (cell[1] - times.y[i]) ** 2)
+        nearest = _smallest(away, min(_NEAREST, away.size))
         _vary(cell, nearest, times, uses_s, change)
         total = math.sqrt((change * change).sum())
         scatter, last = 0.0, 1 if uses_s else 0
@@ -139,9 +153,25 @@ def _cut(
 
 
 @njit(cache=True, error_model="numpy")
-def _vary(
-    cell: Floats, nearest: npt.NDArray[np.int64], times: Times, uses_s: bool, change: Floats
-) -> None:
+def _smallest(values: Floats, count: int) -> npt.NDArray[np.int64]:
+    """Indices of the smallest values, in order; of equal ones the first come first."""
+    found = np.empty(count, np.int64)
+    n = 0
+    for i in range(values.size):
+        if n == count and values[i] >= values[found[n - 1]]:
+            continue
+        at = n if n < count else n - 1
+        while at > 0 and values[found[at - 1]] > values[i]:
+            if at < count:
+                found[at] = found[at - 1]
+            at -= 1
+        found[at] = i
+        n = min(n + 1, count)
+    return found
+
+
+@njit(cache=True, error_model="numpy")
+def _vary(cell: Floats, nearest: npt.NDArray[np.int64], times: Times, uses_s: bool, change: Floats) -> None:
     """Find how much times change from the middle to each pair of faces, without what all share."""
     n_phases = 2 if uses_s else 1
     by = np.empty(nearest.size * n_phases)
@@ -164,7 +194,7 @@ def _vary(
 
 @njit(cache=True, error_model="numpy")
 def _list(
-    centre: Floats, change: Floats, times: Times, error: Spread, listed: int, width: float
+    centre: Floats, change: Floats, times: Times, error: Spread, listed: int
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     n = centre.shape[0]
     station = np.empty((n, listed), np.int32)
@@ -174,12 +204,12 @@ def _list(
     for i in range(n):
         for s in range(away.size):
             away[s] = math.hypot(centre[i, 0] - times.x[s], centre[i, 1] - times.y[s])
-        order = np.argsort(away, kind="mergesort")
+        order = _smallest(away, listed)
         for k in range(listed):
             s = order[k]
             station[i, k] = s
             for phase in range(2):
                 seconds = travel(times, s, phase, away[s], centre[i, 2])
                 time[i, k, phase] = seconds
-                gate[i, k, phase] = width * spread(error, phase, seconds) + change[i]
+                gate[i, k, phase] = _GATE * spread(error, phase, seconds) + change[i]
     return station, time, gate

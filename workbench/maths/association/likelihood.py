@@ -335,9 +335,7 @@ def _best_origin(
 
 
 @njit(cache=True, error_model="numpy")
-def evidence(
-    found: Fits, times: Times, watched: Bools, place: Floats
-) -> tuple[float, float, float, float]:
+def evidence(found: Fits, times: Times, watched: Bools, place: Floats) -> tuple[float, float, float, float]:
     """Log of the likelihood ratio of an event to chance, and what it is most likely like.
 
     Parameters
