@@ -40,7 +40,7 @@ def served(application: FastAPI) -> Iterator[httpx.Client]:
         server.startup = startup  # type: ignore[method-assign]
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
-        assert up.wait(30)
+        assert up.wait(120)
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         try:
             with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:

@@ -14,8 +14,9 @@ from rich.table import Table
 
 from workbench.archive.files import replace_file
 from workbench.calls import Policy, run
-from workbench.demo.archive import SEQUENCE, SPAN, build, sequence
+from workbench.demo.archive import SEQUENCE, SPAN, build, truth
 from workbench.demo.comparison import Comparison, compare
+from workbench.demo.network import MODEL
 from workbench.errors import WorkbenchError
 from workbench.settings import Settings
 
@@ -27,19 +28,18 @@ __all__ = ["main"]
 @click.option("--result", type=click.Path(path_type=Path), help="Where to write the comparison, as JSON.")
 def main(archive: Path, result: Path | None) -> None:
     """Show that a generated earthquake is found where it was put."""
-    made = sequence()
     try:
-        build(archive, made)
+        built = build(archive)
         call = {
             "process": "pipelines.earthquakes",
             "inputs": {
                 "waveforms": {"selection": SEQUENCE},
                 "stations": {"selection": f"XX.*.*.*@{SPAN}"},
-                "velocity_model": made.velocity_model.to_json(),
+                "velocity_model": MODEL.to_json(),
             },
         }
         found = run(call, Policy(settings=Settings(archive=archive))).value
-        comparison = compare(found, made.truth)
+        comparison = compare(found, truth(built))
     except WorkbenchError as error:
         raise click.ClickException(str(error)) from error
     _show(comparison)

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 import obspy
-from obspy import Catalog, Inventory, Stream
+from obspy import Catalog, Inventory, Stream, UTCDateTime
 
 from workbench.archive import Archive
 from workbench.archive.files import make_folder, replace_file
 from workbench.demo.network import Sequence, network_sequence
 
-__all__ = ["LABELS", "SEQUENCE", "SPAN", "Label", "build", "sequence"]
+__all__ = ["LABELS", "SEQUENCE", "SPAN", "Label", "build", "truth"]
 
 SPAN = "2024-01-01T00:00:00/2024-01-01T00:10:00"
 """Of the generated sequence."""
@@ -104,21 +104,22 @@ LABELS = (
 """What the archive holds."""
 
 
-def sequence() -> Sequence:
-    """Return the generated sequence, the same each time."""
-    return network_sequence(seed=1, n_stations=12, n_events=5, duration_s=600.0)
+def truth(archive: Archive) -> Catalog:
+    """Return the truth behind the generated sequence of an archive."""
+    start, end = SPAN.split("/")
+    return archive.get_events(UTCDateTime(start), UTCDateTime(end))
 
 
-def build(root: Path, made: Sequence) -> Archive:
-    """Build the archive, or complete it; what is there already stays as it is.
+def build(root: Path) -> Archive:
+    """Build the archive; one that is complete stays as it is.
 
-    Parameters
-    ----------
-    root : Path
-    made : Sequence
-        The generated part.
+    Another version of the workbench may generate other samples, which must
+    not get between those that are there.
     """
     archive = Archive(root)
+    if (root / "labels.json").is_file():
+        return archive
+    made = network_sequence(seed=1, n_stations=12, n_events=5, duration_s=600.0)
     for label in LABELS:
         waveforms, stations, events = _content(label, made)
         archive.write(waveforms)
@@ -127,9 +128,10 @@ def build(root: Path, made: Sequence) -> Archive:
         if len(events):
             archive.events.add(events)
     make_folder(root)
+    replace_file(root / "README.md", _readme().encode())
+    # The labels come last: their being there says that all of it is.
     rows = [_row(label) for label in LABELS]
     replace_file(root / "labels.json", (json.dumps(rows, indent=1, ensure_ascii=False) + "\n").encode())
-    replace_file(root / "README.md", _readme().encode())
     return archive
 
 
