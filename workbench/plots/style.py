@@ -47,7 +47,7 @@ def new(title: str, **options: Any) -> Any:
     from bokeh.plotting import figure
 
     defaults: dict[str, Any] = {"width": 900, "height": 420, "tools": "xpan,box_zoom,xwheel_zoom,reset,save"}
-    made = figure(title=title, **(defaults | options))
+    made: Any = figure(title=title, **(defaults | options))
     made.toolbar.logo = None
     made.title.text_font_size = "12pt"
     made.grid.grid_line_alpha = 0.4
