@@ -65,8 +65,6 @@ def command(state: Path, port: int, *words: str, **more: str) -> subprocess.Comp
     """Run ``workbench-hub`` on a state directory, with these settings and no others."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WORKBENCH_")}
     environment = {**kept, "WORKBENCH_STATE": str(state), "WORKBENCH_PORT": str(port), **more}
-    if os.environ.get("NODEMO"):
-        environment["WORKBENCH_ARCHIVE"] = str(state / "archive")
     return subprocess.run(
         [PROGRAM, *words], env=environment, capture_output=True, text=True, timeout=240, check=False
     )
