@@ -55,27 +55,34 @@ class SiteMap:
         """All stations that have coordinates, as ``NET.STA``, sorted."""
         return sorted(code for code in self._stations if code in self)
 
+    def code(self, seed_id: str) -> str | None:
+        """Return the station (``NET.STA``) that a SEED id or a station's code stands for, or None.
+
+        Where there is no network code (``.STA``), here or with the coordinates,
+        a station code that occurs once is enough: lists often lack the network.
+        """
+        network, station, *_ = seed_id.split(".")
+        if f"{network}.{station}" in self._stations:
+            return f"{network}.{station}"
+        same = [
+            code
+            for code in self._stations
+            if code.split(".")[1] == station and (not network or code.startswith("."))
+        ]
+        return same[0] if len(same) == 1 else None
+
     def find(self, seed_id: str, time: UTCDateTime | None = None) -> Site | None:
         """Return the site of a channel, or of a station, or None.
 
         Parameters
         ----------
         seed_id : str
-            ``NET.STA`` or ``NET.STA.LOC.CHA``.
+            ``NET.STA`` or ``NET.STA.LOC.CHA``; see `code` where there is no network.
         time : UTCDateTime, optional
             Which epoch; by default the last.
-
-        Notes
-        -----
-        Without a network code (``.STA``) a station code that occurs once is
-        enough, as pick lists often lack the network.
         """
         parts = seed_id.split(".")
-        code = ".".join(parts[:2])
-        known = self._stations.get(code)
-        if known is None and parts[0] == "":
-            same = [value for key, value in self._stations.items() if key.split(".")[1] == parts[1]]
-            known = same[0] if len(same) == 1 else None
+        known = self._stations.get(self.code(seed_id) or "")
         if not known:
             return None
         best: tuple[int, int, int] | None = None

@@ -252,10 +252,10 @@ class Block:
             for i in sorted(range(len(events)), key=lambda i: (-events[i].evidence, events[i].origin)):
                 old, mine = events[i], given[i]
                 self.free[mine] = True
-                event, _ = self._climb(self.rate, old.place, old.half / 8, old.change / 8, old.origin)
-                if event is not None:
-                    self.free[event.picks] = False
-                    settled.append(replace(event, half=old.half, change=old.change))
+                again, _ = self._climb(self.rate, old.place, old.half / 8, old.change / 8, old.origin)
+                if again is not None:
+                    self.free[again.picks] = False
+                    settled.append(replace(again, half=old.half, change=old.change))
             events = settled
         return events
 
@@ -318,7 +318,7 @@ def _odds(fit: Fits, times: Times, place: Floats, reach: float, p: float, s: flo
 def _forget(bound: Ints32, centre: Floats, half: Floats, cell: int, end: Floats) -> int:
     """Strike out the cells between one and where the climb from it ended; return the highest bound left."""
     low, high = np.minimum(centre[cell], end), np.maximum(centre[cell], end)
-    highest = LEAST
+    highest = int(LEAST)
     for i in range(bound.size):
         inside = True
         for axis in range(3):
@@ -328,7 +328,7 @@ def _forget(bound: Ints32, centre: Floats, half: Floats, cell: int, end: Floats)
                 break
         if inside:
             bound[i] = LEAST
-        highest = max(highest, bound[i])
+        highest = max(highest, int(bound[i]))
     return highest
 
 

@@ -154,7 +154,7 @@ def _cut(
 
 @njit(cache=True, error_model="numpy")
 def _smallest(values: Floats, count: int) -> npt.NDArray[np.int64]:
-    """Indices of the smallest values, in order; of equal ones the first come first."""
+    """Return the indices of the smallest values, in order; of equal ones the first come first."""
     found = np.empty(count, np.int64)
     n = 0
     for i in range(values.size):

@@ -187,7 +187,7 @@ def peak(
         The cell is -1 if no score is above the floor.
     """
     turn, best = np.empty(tile, np.int32), np.empty(tile, np.int32)
-    high, where, when = np.int64(floor), -1, 0.0
+    high, where, when = int(floor), -1, 0.0
     hopeful = np.flatnonzero(bound > floor)
     order = hopeful[np.argsort(-bound[hopeful], kind="mergesort")]
     for cell in order:
@@ -200,5 +200,5 @@ def peak(
             last = at
             while last + 1 < tile and best[last + 1] == best[at]:
                 last += 1
-            high, where, when = np.int64(best[at]), cell, begin + ((at + last) / 2 + 0.5) * step
+            high, where, when = int(best[at]), int(cell), begin + ((at + last) / 2 + 0.5) * step
     return high, where, when
