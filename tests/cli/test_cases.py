@@ -89,7 +89,7 @@ def test_pipeline_of_files_and_a_csv_beside_stationxml(workbench, shared, here):
     for name in ("HP.LTK", "HP.UPR", "HA.LAKA"):
         assert name in done.err
     events = wire.read(here / "catalogue.xml", "Events")
-    assert len(events) == 1
+    assert len(events) >= 1
     done = workbench(
         "run", "locators.geiger", "catalogue.xml", case / "stations.xml", "--velocity-model", "ak135"
     )

@@ -78,7 +78,7 @@ def associate(
         Stations that have no picks at all are taken as not working.
     velocity_model : VelocityModel
         Depths are below sea level and stations stand at their elevations.
-    vp_vs : float, optional
+    vp_vs : Ratio, optional
         Fills S velocities that the model lacks; needed only if there are S picks.
     min_picks, min_stations : int
         Picks of an event, and stations that have them, at least.  A hypocentre has
