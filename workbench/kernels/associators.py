@@ -89,28 +89,28 @@ def associate(
         the rates seen.  What is needed for an event follows from this, from how
         many places the network tells apart, and from the rates, so it adapts to the
         network and to how busy it is.  Smaller is stricter.
-    pick_error : float
+    pick_error : Seconds
         Standard error of a pick.
-    path_error : float
+    path_error : Seconds
         Standard error of a travel time of one second; it grows with the root of
         travel time, as of errors that are independent along the path.
-    model_error : float
+    model_error : Fraction
         Standard error of the model's travel times as a fraction of them.  The three
         together give 0.2 s at 15 km, 0.7 s at 200 km and 1.2 s at 400 km for P,
         close to what the Binder associator of Earthworm allows (in its taper) to
         three of them; they are only where learning starts from.
     mislabelled : float
         Part of the picks that carry the wrong one of the names P and S.
-    repeat : float
+    repeat : Seconds
         Picks of a phase at a station closer than this are one onset, seen on several
         channels or written twice; the surest is kept.
-    min_probability : float
+    min_probability : Fraction
         Picks that are less sure are left out.
-    margin : float, optional
+    margin : Kilometres, optional
         How far beyond the outermost stations events are searched for; by default
         half of the network's aperture, 15 to 200 km.  Farther out the curvature of
         wave fronts, and so the distance, is lost in the errors.
-    max_depth : float, optional
+    max_depth : DepthKm, optional
         How deep they are searched for; by default half of the aperture, 30 to
         250 km, for the same reason.
 
