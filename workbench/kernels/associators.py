@@ -80,11 +80,11 @@ def associate(
         Depths are below sea level and stations stand at their elevations.
     vp_vs : Ratio, optional
         Fills S velocities that the model lacks; needed only if there are S picks.
-    min_picks, min_stations : int
+    min_picks, min_stations : Count
         Picks of an event, and stations that have them, at least.  A hypocentre has
         four unknowns, so four picks always fit one; two more tell that it is real,
         and P and S of three stations leave one direction open.
-    false_per_day : float
+    false_per_day : float, per day
         Events a day that noise may bring at most: picks that come independently at
         the rates seen.  What is needed for an event follows from this, from how
         many places the network tells apart, and from the rates, so it adapts to the
@@ -99,7 +99,7 @@ def associate(
         together give 0.2 s at 15 km, 0.7 s at 200 km and 1.2 s at 400 km for P,
         close to what the Binder associator of Earthworm allows (in its taper) to
         three of them; they are only where learning starts from.
-    mislabelled : float
+    mislabelled : Fraction
         Part of the picks that carry the wrong one of the names P and S.
     repeat : Seconds
         Picks of a phase at a station closer than this are one onset, seen on several
