@@ -148,7 +148,10 @@ class Call(BaseModel):
             name: values[0] if len(values) == 1 else values for name, values in parts.data.items()
         }
         settings = parts.settings.model_dump(mode="json")
-        whole: dict[str, Any] = {"process": self.process, "inputs": {**settings, **(given if data is None else data)}}
+        whole: dict[str, Any] = {
+            "process": self.process,
+            "inputs": {**settings, **(given if data is None else data)},
+        }
         try:
             return rfc8785.dumps(whole)
         except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
