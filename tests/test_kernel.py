@@ -188,3 +188,13 @@ def test_importing_the_workbench_is_quick_and_loads_no_kernel():
         "assert 'obspy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_what_the_workbench_names_is_there():
+    import workbench as wb
+
+    assert {"triggers", "pipelines", "Archive", "Call"} <= set(wb.__all__)
+    for name in wb.__all__:
+        assert getattr(wb, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'trigers'"):
+        _ = wb.trigers

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from pathlib import Path
 from typing import Any
 
 __version__ = "0.1.0"
@@ -23,25 +24,27 @@ _HOMES = {
     "Result": "workbench.calls",
     "Triggers": "workbench.nouns",
     "VelocityModel": "workbench.nouns",
-    "default_sources": "workbench.archive",
     "WorkbenchError": "workbench.errors",
-    "kernels": "workbench.kernel",
+    "default_sources": "workbench.archive",
 }
+"""Where the few names that are no topics live."""
 
+_TOPICS = [
+    info.name
+    for info in pkgutil.iter_modules([str(Path(__file__).parent / "kernels")])
+    if not info.name.startswith("_")
+]
 
-def _topics() -> list[str]:
-    package = importlib.import_module("workbench.kernels")
-
-    return [info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_")]
+__all__ = sorted([*_HOMES, *_TOPICS])
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
-    if not name.startswith("_") and name in _topics():
+    if name in _TOPICS:
         return importlib.import_module(f"workbench.kernels.{name}")
     raise AttributeError(f"module 'workbench' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:
-    return sorted([*_HOMES, *_topics(), "__version__"])
+    return [*__all__, "__version__"]
