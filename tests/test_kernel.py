@@ -178,7 +178,7 @@ def test_two_kernels_of_one_name_are_refused():
 
 
 def test_an_unknown_kernel_is_answered_with_what_comes_close():
-    with pytest.raises(UnknownKernel, match="triggers.sta_lta"):
+    with pytest.raises(UnknownKernel, match=r"triggers\.sta_lta"):
         declarations.get("trigger.stalta")
 
 
