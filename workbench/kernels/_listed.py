@@ -47,6 +47,8 @@ class Listed:
         Which of the sites.
     time : ndarray, shape (n_picks,)
         Seconds after `reference`.
+    probability : ndarray, shape (n_picks,)
+        NaN where there is none.
     reference : UTCDateTime
         The first pick.
     sites : list of Site
@@ -60,6 +62,7 @@ class Listed:
     label: Ints
     station: Ints
     time: Floats
+    probability: Floats
     reference: UTCDateTime
     sites: list[Site]
     x: Floats
@@ -120,6 +123,7 @@ def listed(picks: Picks, stations: Stations, *, repeat: float, min_probability: 
         label=np.array([pick.label for pick in kept], np.int64),
         station=np.array([new[pick.station] for pick in kept], np.int64),
         time=np.array([(pick.ns - first) / 1e9 for pick in kept]),
+        probability=np.array([_probability(pick.row) for pick in kept]),
         reference=UTCDateTime(ns=first),
         sites=near,
         x=x,
@@ -134,6 +138,11 @@ def _label(row: Any) -> int | None:
         return 2
     phase = phase_of(row.phase)
     return None if phase is None else "PS".index(phase)
+
+
+def _probability(row: Any) -> float:
+    probability = number(row, "probability")
+    return math.nan if probability is None else probability
 
 
 def _say_others(rows: list[Any]) -> None:

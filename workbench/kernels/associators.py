@@ -180,6 +180,7 @@ def associate(
         inputs.time,
         inputs.station,
         inputs.label,
+        inputs.probability,
         times,
         volume,
         error=Spread(pick_error, path_error, model_error),

@@ -257,6 +257,8 @@ class Block:
                     self.free[again.picks] = False
                     settled.append(replace(again, half=old.half, change=old.change))
             events = settled
+            if not events:
+                break
         return events
 
     def _given(self, events: list[Found]) -> list[Ints]:

@@ -33,10 +33,13 @@ _LISTED = 32
 _FINENESS = 0.75
 """Change of times within a cell, in standard errors; finer cells find hardly more and take longer."""
 
+_ROUGHNESS = 2.5
+"""The same for a rough cut."""
+
 _GATE = 2.0
 """Half-width of a gate in standard errors, besides what the size of the cell adds."""
 
-_MOST = 60_000
+_MOST = 40_000
 """Cells, at most; beyond that they are made coarser."""
 
 _OPEN = 4096
@@ -87,7 +90,9 @@ class Cells(NamedTuple):
         uses_s : bool
             Whether there are S picks, which tell more places apart.
         """
-        allowed = _FINENESS
+        # A rough cut tells how many cells the fine one will have: they go as the cube or less.
+        rough, *_ = _cut(volume, times, error, uses_s, _ROUGHNESS)
+        allowed = max(_FINENESS, 1.1 * _ROUGHNESS * (len(rough) / _MOST) ** (1 / 2.5))
         while True:
             boxes, change, done = _cut(volume, times, error, uses_s, allowed)
             if done:

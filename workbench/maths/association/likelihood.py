@@ -71,6 +71,9 @@ class PickList(NamedTuple):
         Which station; 0 for P, 1 for S, 2 for unknown.
     first : ndarray of int, shape (n_stations + 1,)
         Where the picks of each station begin.
+    worth : ndarray, shape (n_picks,)
+        How much oftener a pick as sure as this one is of an event than of chance,
+        than picks are in the mean.
     named : float
         Probability that a label is right.
     """
@@ -79,6 +82,7 @@ class PickList(NamedTuple):
     station: Ints
     label: Ints
     first: Ints
+    worth: Floats
     named: float
 
 
@@ -104,9 +108,9 @@ class Fits(NamedTuple):
 
 @njit(cache=True, error_model="numpy")
 def rates(picks: PickList, free: Bools, window: float, usual: Floats) -> Floats:
-    """Rate at which picks come at each pick's station and with its label, without itself, 1/s.
+    """Rate at which picks as sure as each come at its station with its label by chance, 1/s.
 
-    Picks within `window` on both sides are counted, joined with the `usual`
+    Other picks within `window` on both sides are counted, joined with the `usual`
     rate of the label as if that had been watched equally long: a Gamma prior.
     """
     n = picks.time.size
@@ -123,7 +127,7 @@ def rates(picks: PickList, free: Bools, window: float, usual: Floats) -> Floats:
                 if free[j] and picks.label[j] == picks.label[i]:
                     count += 1
                 j += way
-        found[i] = (count / (2 * window) + usual[picks.label[i]]) / 2
+        found[i] = (count / (2 * window) + usual[picks.label[i]]) / 2 / picks.worth[i]
     return found
 
 

@@ -38,11 +38,14 @@ _BLOCK_S = 600.0
 _ROUNDS = 3
 """Searches of a block; the third finds one event in fifty."""
 
-_TRIALS = 6
+_TRIALS = 3
 """Blocks, those with most picks, that tell what picks are like."""
 
 _TELLING, _ENOUGH = 8, 50
 """Picks of an event whose residuals are looked at, and residuals that suffice."""
+
+_CLASSES, _DOUBT = 5, 5.0
+"""Classes of probability, equally full, and picks that each has before any is counted."""
 
 _ROOM = 1.15
 """Allowance for residuals that the cut at three standard errors has taken away."""
@@ -55,6 +58,7 @@ def search(
     time: Floats,
     station: Ints,
     label: Ints,
+    probability: Floats,
     times: Times,
     volume: Volume,
     *,
@@ -73,6 +77,8 @@ def search(
         Seconds after some reference; best a small number, as 1e-16 of it is lost.
     station, label : ndarray of int, shape (n_picks,)
         Which station of `times`; 0 for P, 1 for S, 2 for unknown.
+    probability : ndarray, shape (n_picks,)
+        How sure the picker was, on whatever scale; NaN where it does not say.
     times : Times
     volume : Volume
     error : Spread
@@ -91,8 +97,9 @@ def search(
     list of Found
         By origin time.
     """
-    order = np.lexsort((station, label, time))
-    picks = _Picks(time[order], station[order], label[order], named, times.x.size)
+    order = np.lexsort((probability, station, label, time))
+    columns = time[order], station[order], label[order], probability[order]
+    picks = _Picks(*columns, np.ones(time.size), named, times.x.size)
     cells = Cells.build(volume, times, error, uses_s=bool((label != 0).any()))
     # Twice in the narrowest gate of a usual cell, so that no peak falls between two origin times.
     step = float(np.median(cells.gate.min(axis=(1, 2)))) / 2
@@ -109,7 +116,7 @@ def search(
         longest=float(cells.time.max()),
     )
     blocks = list(picks.blocks(ground))
-    ground = _learn(ground, picks, blocks)
+    ground, picks = _learn(ground, picks, blocks)
     free = np.ones(time.size, np.bool_)
     events: list[Found] = []
     for number, (begin, end) in enumerate(blocks):
@@ -128,6 +135,8 @@ class _Picks:
     time: Floats
     station: Ints
     label: Ints
+    probability: Floats
+    worth: Floats
     named: float
     n_stations: int
 
@@ -136,7 +145,8 @@ class _Picks:
         low, high = np.searchsorted(self.time, [begin, end])
         which = low + np.argsort(self.station[low:high], kind="stable")
         first = np.searchsorted(self.station[which], np.arange(self.n_stations + 1)).astype(np.int64)
-        return PickList(self.time[which], self.station[which], self.label[which], first, self.named), which
+        columns = self.time[which], self.station[which], self.label[which]
+        return PickList(*columns, first, self.worth[which], self.named), which
 
     def watched(self) -> Bools:
         """Which phases each station picks at all."""
@@ -188,20 +198,26 @@ def _block(
     return [replace(event, picks=which[event.picks]) for event in found if event.origin < end]
 
 
-def _learn(ground: Ground, picks: _Picks, blocks: list[tuple[float, float]]) -> Ground:
+def _learn(
+    ground: Ground, picks: _Picks, blocks: list[tuple[float, float]]
+) -> tuple[Ground, _Picks]:
     """Find out what picks are like, from events that are found with what is assumed."""
     crowd = [int(np.diff(np.searchsorted(picks.time, block))[0]) for block in blocks]
     chosen = sorted(range(len(blocks)), key=lambda i: (-crowd[i], i))[:_TRIALS]
     seen: list[Found] = []
     counts, seconds = np.zeros(2), np.zeros(2)
+    taken, left_over = [np.empty(0)], [np.empty(0)]
     for i in sorted(chosen):
         begin, end = blocks[i]
-        mine, _ = picks.between(begin - RATE_S, end + ground.longest + RATE_S)
+        mine, which = picks.between(begin - RATE_S, end + ground.longest + RATE_S)
         block = Block.of(ground, mine, np.ones(mine.time.size, np.bool_))
         events = block.events(begin, end, rounds=1)
         seen.extend(events)
         inside, length = codas(mine, events)
-        left = block.free & (mine.time >= begin) & (mine.time < end)
+        within = (mine.time >= begin) & (mine.time < end)
+        left = block.free & within
+        taken.append(picks.probability[which[within & ~block.free]])
+        left_over.append(picks.probability[which[left]])
         near = int(left[inside].sum())
         counts += near, int(left.sum()) - near
         seconds += length, max((end - begin) * ground.watched.any(axis=1).sum() - length, 1.0)
@@ -209,7 +225,27 @@ def _learn(ground: Ground, picks: _Picks, blocks: list[tuple[float, float]]) -> 
     if seconds[0] > 0:
         # Half of them for either label.
         rules = replace(rules, coda=max(0.0, float(np.diff(-counts / seconds)[0])) / 2)
-    return replace(ground, rules=rules, cells=ground.cells.gated(ground.times, rules.error))
+    ground = replace(ground, rules=rules, cells=ground.cells.gated(ground.times, rules.error))
+    worth = _worth(picks.probability, np.concatenate(taken), np.concatenate(left_over))
+    return ground, replace(picks, worth=worth)
+
+
+def _worth(probability: Floats, taken: Floats, left_over: Floats) -> Floats:
+    """Find how much oftener than others picks of each probability are taken by events."""
+    worth = np.ones(probability.size)
+    taken, left_over = taken[np.isfinite(taken)], left_over[np.isfinite(left_over)]
+    if min(taken.size, left_over.size) < _ENOUGH:
+        return worth
+    both = np.concatenate([taken, left_over])
+    edges = np.unique(np.quantile(both, np.linspace(0, 1, _CLASSES + 1)[1:-1]))
+    of_events, of_chance = (
+        np.bincount(np.searchsorted(edges, values, side="right"), minlength=edges.size + 1) + _DOUBT
+        for values in (taken, left_over)
+    )
+    ratio = (of_events / of_events.sum()) / (of_chance / of_chance.sum())
+    known = np.isfinite(probability)
+    worth[known] = ratio[np.searchsorted(edges, probability[known], side="right")]
+    return worth
 
 
 def _scatter(events: list[Found], assumed: Spread) -> Spread:
