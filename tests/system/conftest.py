@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import sync_playwright
 
+from chromium import ARGUMENTS, note_foreign
 from deployed import Running, command, free_port, newest_logs
 from workbench_hub.health import wait_for
 
@@ -33,6 +38,29 @@ def eventually() -> Callable[..., None]:
         wait_for(lambda: bool(check()), seconds, what)
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def shots() -> Path:
+    """Where screenshots go: the folder of test results."""
+    folder = Path(os.environ.get("TEST_RESULTS", Path(__file__).parents[2] / "test-results"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def page(running: Running, missing):
+    program = shutil.which("chromium")
+    if program is None:
+        missing("browser", "there is no chromium; as root: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        foreign: list[str] = []
+        page.on("request", lambda request: note_foreign(foreign, request.url, running.url))
+        yield page
+        browser.close()
+    assert not foreign, f"pages asked for things from elsewhere: {foreign}"
 
 
 @pytest.hookimpl(hookwrapper=True)

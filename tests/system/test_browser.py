@@ -2,64 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-from pathlib import Path
-
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import expect
 
-from deployed import Running
+from chromium import log_in
 
 pytestmark = [pytest.mark.services, pytest.mark.browser]
-
-# As root there is no sandbox; the rest keeps Chromium from looking for the internet.
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@pytest.fixture(scope="module")
-def shots() -> Path:
-    """Where screenshots go: the folder of test results."""
-    folder = Path(os.environ.get("TEST_RESULTS", Path(__file__).parents[2] / "test-results"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-@pytest.fixture
-def page(running: Running, missing):
-    program = shutil.which("chromium")
-    if program is None:
-        missing("browser", "there is no chromium; as root: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        foreign: list[str] = []
-        page.on("request", lambda request: _note(foreign, request.url, running.url))
-        yield page
-        browser.close()
-    assert not foreign, f"pages asked for things from elsewhere: {foreign}"
-
-
-def _note(foreign: list[str], url: str, ours: str) -> None:
-    host = ours.partition("//")[2]
-    if not re.match(rf"(https?|wss?)://{re.escape(host)}/|data:|blob:", url):
-        foreign.append(url)
-
-
-def log_in(page: Page, running: Running, name: str) -> None:
-    page.get_by_label("Username").fill(name)
-    page.get_by_label("Password").fill(running.passwords[name])
-    page.get_by_role("button", name=re.compile("Sign in", re.IGNORECASE)).click()
 
 
 def test_from_the_login_page_to_a_cell_in_jupyterlab(page, running, shots):
@@ -74,11 +22,12 @@ def test_from_the_login_page_to_a_cell_in_jupyterlab(page, running, shots):
     launcher.click()
     cell = page.locator(".jp-Notebook .cm-content").first
     expect(cell).to_be_visible(timeout=30_000)
+    # A cell that is run before its kernel is ready is dropped without a word.
+    expect(page.get_by_text("(ipykernel) | Idle")).to_be_visible(timeout=60_000)
     cell.click()
     page.keyboard.type("import workbench; print('version', workbench.__version__)")
     page.keyboard.press("Shift+Enter")
     expect(page.locator(".jp-OutputArea-output").first).to_contain_text("version 0", timeout=60_000)
-    page.screenshot(path=shots / "notebook.png")
     # Nobody is asked about news or updates, which would need the internet.
     expect(page.get_by_text("official Jupyter news")).to_have_count(0)
 

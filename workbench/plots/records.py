@@ -108,8 +108,8 @@ def section(
         text=[seed_id.split(".")[1] for seed_id in rows],
         text_font_size="8pt",
         text_color=style.STATION,
-        x_offset=4,
-        y_offset=4,
+        text_align="right",
+        y_offset=-3,
     )
     figure.yaxis.axis_label = "epicentral distance (km)"
     by_id = {pick.resource_id.id: pick for pick in event.picks}
