@@ -49,7 +49,21 @@ def find(record: Record, picking: Picking) -> list[Onset]:
     if record.horizontals:
         labelled = _with_s(record, labelled, picking)
     found = [onset for candidate in labelled if (onset := _read(record, candidate)) is not None]
-    return sorted(found, key=lambda onset: (onset.time, onset.phase))
+    return _single(sorted(found, key=lambda onset: (onset.time, onset.phase)))
+
+
+def _single(onsets: list[Onset]) -> list[Onset]:
+    """Drop onsets that reading has moved onto a clearer one of their phase."""
+
+    def beaten(number: int, one: Onset) -> bool:
+        return any(
+            other.phase == one.phase
+            and abs(other.time - one.time) < TWIN * 1e9
+            and (other.significance, -index) > (one.significance, -number)
+            for index, other in enumerate(onsets)
+        )
+
+    return [one for number, one in enumerate(onsets) if not beaten(number, one)]
 
 
 def _ratio(record: Record, at: int) -> float | None:

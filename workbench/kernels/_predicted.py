@@ -138,8 +138,12 @@ def _plain(
     band = record.bands[row]
     settle = round(SETTLE / band.low * record.rate)
     for piece in component.pieces:
-        z = significance(piece.bands[row], short, long, band.freedom(record.rate), settle)
-        _lay(out, z, piece.offset + back - span.first)
+        first = max(span.first - back - piece.offset, 0)
+        # Only what decides on the span is gone through: the windows before and after it.
+        begin, stop = max(first - long, 0), max(span.last - back - piece.offset + short, 0)
+        data = piece.bands[row, begin:stop]
+        z = significance(data, short, long, band.freedom(record.rate), max(settle - begin, 0))
+        _lay(out, z, piece.offset + begin + back - span.first)
     return out
 
 
