@@ -49,9 +49,9 @@ def test_runs_in_a_kernel_of_the_hub(running: Running, path: Path):
 def test_figures_are_drawn_in_jupyterlab(page, running, shots):
     page.set_viewport_size({"width": 1280, "height": 1000})
     page.goto(running.url)
-    log_in(page, running, "scientist")
-    page.wait_for_url("**/user/scientist/lab**", timeout=60_000)
-    page.goto(f"{running.url}/user/scientist/lab/tree/examples/01-first-earthquake.ipynb")
+    log_in(page, running, "operator")
+    page.wait_for_url("**/user/operator/lab**", timeout=60_000)
+    page.goto(f"{running.url}/user/operator/lab/tree/examples/01-first-earthquake.ipynb")
     expect(page.locator(".jp-Notebook .jp-Cell").first).to_be_visible(timeout=60_000)
     expect(page.get_by_text("(ipykernel) | Idle")).to_be_visible(timeout=60_000)
     page.get_by_text("Run", exact=True).first.click()
