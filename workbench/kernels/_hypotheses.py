@@ -100,6 +100,11 @@ class Hypothesis:
     silent: int
 
     @property
+    def p_stations(self) -> int:
+        """Number of stations with P."""
+        return sum(onset.phase == "P" for onset in self.onsets)
+
+    @property
     def merit(self) -> float:
         """Number of phases, less their misfit and the S that should be there.
 

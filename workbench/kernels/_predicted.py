@@ -15,9 +15,16 @@ from workbench.kernels._instruments import Component, Instrument, Record
 from workbench.kernels._reading import Onset, change, measured
 from workbench.maths.onsets import significance, significance_since
 
-__all__ = ["Expected", "read"]
+__all__ = ["Expected", "Reader"]
 
 Singles = npt.NDArray[np.float32]
+
+
+GRID_S = 8
+"""Grid on which windows of records begin and end, s."""
+
+REMEMBERED = 256
+"""Records that are kept: about 100 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +37,53 @@ class Expected:
     s_within: float
 
 
-def read(instruments: Iterable[Instrument], expected: Expected, picking: Picking) -> list[Onset]:
-    """Read P and S at a station near the expected times, each on its best instrument.
+class Reader:
+    """Reads P and S near expected times, and remembers the records that it has filtered.
 
-    An onset scores its significance, less what its distance from the expected
-    time and its error cost.
+    Parameters
+    ----------
+    picking : Picking
+        Its `s_threshold` is what both phases must reach.
     """
-    found: dict[str, tuple[float, Onset]] = {}
-    lead = ((LONG + 1) * SHORT + SETTLE) / picking.freqmin + expected.p_within + 2
-    trail = SHORT / picking.freqmin + expected.s_within + 2
-    for instrument in instruments:
-        part = instrument.window(expected.p - round(lead * 1e9), expected.s + round(trail * 1e9))
-        for record in part.records(picking.freqmin, picking.freqmax):
-            p = _read_p(record, expected, picking)
-            since = expected.p if p is None else p[1].time
-            s = _read_s(record, expected, since, picking)
-            for phase, one in (("P", p), ("S", s)):
-                if one is not None and (phase not in found or one[0] > found[phase][0]):
-                    found[phase] = one
-    return [onset for _, onset in found.values()]
+
+    def __init__(self, picking: Picking) -> None:
+        self._picking = picking
+        self._records: dict[tuple[str, float, int, int], list[Record]] = {}
+
+    def read(self, instruments: Iterable[Instrument], expected: Expected) -> list[Onset]:
+        """Read P and S at a station, each on its best instrument.
+
+        An onset scores its significance, less what its distance from the expected
+        time and its error cost.
+        """
+        found: dict[str, tuple[float, Onset]] = {}
+        for instrument in instruments:
+            for record in self._near(instrument, expected):
+                p = _read_p(record, expected, self._picking)
+                since = expected.p if p is None else p[1].time
+                s = _read_s(record, expected, since, self._picking)
+                for phase, one in (("P", p), ("S", s)):
+                    if one is not None and (phase not in found or one[0] > found[phase][0]):
+                        found[phase] = one
+        return [onset for _, onset in found.values()]
+
+    def _near(self, instrument: Instrument, expected: Expected) -> list[Record]:
+        """Return the records that decide on P and S, from and to whole grid times.
+
+        Rounds of reading ask for nearly the same windows, so each is filtered once.
+        """
+        low = self._picking.freqmin
+        lead = ((LONG + 1) * SHORT + SETTLE) / low + expected.p_within + 2
+        trail = SHORT / low + expected.s_within + 2
+        first = math.floor((expected.p / 1e9 - lead) / GRID_S) * GRID_S
+        last = math.ceil((expected.s / 1e9 + trail) / GRID_S) * GRID_S
+        key = (instrument.code, instrument.rate, first, last)
+        if key not in self._records:
+            if len(self._records) >= REMEMBERED:
+                self._records.pop(next(iter(self._records)))
+            part = instrument.window(round(first * 1e9), round(last * 1e9))
+            self._records[key] = part.records(self._picking.freqmin, self._picking.freqmax)
+        return self._records[key]
 
 
 def _read_p(record: Record, expected: Expected, picking: Picking) -> tuple[float, Onset] | None:

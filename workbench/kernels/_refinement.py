@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from workbench.kernels._candidates import Picking
 from workbench.kernels._hypotheses import Hypothesis, Rules, Seed, is_seen, located
 from workbench.kernels._network import Network
-from workbench.kernels._predicted import Expected, read
+from workbench.kernels._predicted import Expected, Reader
 from workbench.kernels._reading import Onset
 
 __all__ = ["refine"]
@@ -35,49 +34,57 @@ It would be 0.5 if residuals were as large as expected and no S were missing.
 """
 
 
-def refine(network: Network, seed: Seed, picking: Picking, rules: Rules) -> Hypothesis | None:
+def refine(network: Network, seed: Seed, reader: Reader, rules: Rules) -> Hypothesis | None:
     """Read the phases of a proposed event and locate it; None if too few are where they should be.
 
     A wrong beginning may lead to wrong phases that fit each other somehow, so
-    if the fit is not good other beginnings are tried.
+    if the fit is not good other beginnings are tried, until two lead to the same end.
     """
     best: Hypothesis | None = None
-    for opening in _openings(network, seed, picking, rules):
-        found = _settled(network, opening, picking, rules)
-        if found is not None and (best is None or found.merit > best.merit):
-            best = found
-        if best is not None and best.merit > GOOD * len(best.onsets):
+    # S alone may fit best, but is not enough in the end.
+    free = replace(rules, p_stations=0)
+    for opening in _openings(network, seed, reader, free):
+        found = _settled(network, opening, reader, free)
+        if found is None:
+            continue
+        if best is not None and found.onsets == best.onsets:
             break
-    return best if best is not None and is_seen(network, best) else None
+        if best is None or found.merit > best.merit:
+            best = found
+        if best.merit > GOOD * len(best.onsets):
+            break
+    return (
+        best if best is not None and best.p_stations >= rules.p_stations and is_seen(network, best) else None
+    )
 
 
-def _openings(network: Network, seed: Seed, picking: Picking, rules: Rules) -> Iterator[Seed]:
+def _openings(network: Network, seed: Seed, reader: Reader, rules: Rules) -> Iterator[Seed]:
     """Go through what to begin with.
 
-    The event as it was proposed; its place without its picks; its P alone, as
-    S is taken for something else more often than P is; and P without an S
-    taken for S, as of a small event S may be all that stands out of the noise.
+    The event as it was proposed; P without an S taken for S, as of a small event
+    S may be all that stands out of the noise; the event's place without its
+    picks; and its P alone, as S is taken for something else more often than P is.
     """
     yield seed
-    yield replace(seed, picks={})
-    onsets = _reread(network, seed, picking, *ROUNDS[0])
     few = replace(rules, min_phases=min(rules.min_phases, 5))
-    by_p = located(network, [onset for onset in onsets if onset.phase == "P"], few)
-    if by_p is not None:
-        yield by_p.seed
     complete = {name for name, phase in seed.picks if phase == "S"}
     turned = {(name, phase if name in complete else "S"): time for (name, phase), time in seed.picks.items()}
     if turned != seed.picks:
-        onsets = _reread(network, replace(seed, picks=turned), picking, *ROUNDS[0], only_anchored=True)
-        by_s = located(network, onsets, replace(few, p_stations=0))
+        onsets = _reread(network, replace(seed, picks=turned), reader, *ROUNDS[0], only_anchored=True)
+        by_s = located(network, onsets, few)
         if by_s is not None:
             yield by_s.seed
+    yield replace(seed, picks={})
+    onsets = _reread(network, seed, reader, *ROUNDS[0])
+    by_p = located(network, [onset for onset in onsets if onset.phase == "P"], few)
+    if by_p is not None:
+        yield by_p.seed
 
 
-def _settled(network: Network, seed: Seed, picking: Picking, rules: Rules) -> Hypothesis | None:
+def _settled(network: Network, seed: Seed, reader: Reader, rules: Rules) -> Hypothesis | None:
     found: Hypothesis | None = None
     for seconds, part in ROUNDS:
-        found = located(network, _reread(network, seed, picking, seconds, part), rules)
+        found = located(network, _reread(network, seed, reader, seconds, part), rules)
         if found is None:
             return None
         seed = found.seed
@@ -87,7 +94,7 @@ def _settled(network: Network, seed: Seed, picking: Picking, rules: Rules) -> Hy
 def _reread(
     network: Network,
     seed: Seed,
-    picking: Picking,
+    reader: Reader,
     seconds: float,
     part: float,
     *,
@@ -108,7 +115,7 @@ def _reread(
             p_within=min(seconds + part * p, within) if at_p is None else min(ANCHOR_S, within),
             s_within=min(seconds + part * s, within) if at_s is None else min(ANCHOR_S, within),
         )
-        found = read(own, expected, picking)
+        found = reader.read(own, expected)
         if only_anchored:
             found = [onset for onset in found if (name, onset.phase) in seed.picks]
         onsets.extend(found)

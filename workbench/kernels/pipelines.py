@@ -13,6 +13,7 @@ from workbench.kernels._bands import check_band
 from workbench.kernels._candidates import Picking
 from workbench.kernels._hypotheses import Hypothesis, Rules, Seed, choose, station_of
 from workbench.kernels._network import Network
+from workbench.kernels._predicted import Reader
 from workbench.kernels._quakeml import KM_PER_DEGREE, preferred_origin
 from workbench.kernels._refinement import refine
 from workbench.notices import notice, part, progress
@@ -160,6 +161,7 @@ def _events(
     rules: Rules,
 ) -> list[Hypothesis]:
     """Associate, refine and choose; and again with the picks that are left, until nothing more is found."""
+    reader = Reader(picking)
     chosen: list[Hypothesis] = []
     for _ in range(PASSES):
         free = _left(picks, chosen)
@@ -170,7 +172,7 @@ def _events(
         found = []
         for number, seed in enumerate(seeds):
             progress(0.3 + 0.7 * number / len(seeds), "reading phases again")
-            one = refine(network, seed, picking, rules)
+            one = refine(network, seed, reader, rules)
             if one is not None:
                 found.append(one)
         before, chosen = len(chosen), choose(network, found, rules, chosen)
