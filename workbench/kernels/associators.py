@@ -28,7 +28,7 @@ from workbench.units import Count, DepthKm, Fraction, Kilometres, Ratio, Seconds
 
 __all__ = ["associate"]
 
-_CAREFUL = 300.0
+_CAREFUL = 100.0
 """How many times rarer chance is than Markov's inequality promises; see `docs/accuracy.md`."""
 
 _PICK_ERRORS = {"P": 0.1, "S": 0.2}

@@ -46,13 +46,6 @@ RATE_S = 30.0
 _RINGS = (5, 8, 13, 20, 32)
 """Numbers of nearest stations that peaks are looked for with."""
 
-_HOPE = 0.55
-"""Part of the evidence needed that a peak must have to be climbed from.
-
-The votes of a stack are cruder than the likelihood.  Of events on real and
-generated picks, 95 in 100 had more than 0.6 times the evidence needed in their peak.
-"""
-
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Ground:
@@ -111,25 +104,35 @@ class Block:
         """Make a block of picks, some of which may have been taken already."""
         return cls(ground, picks, free.copy(), np.zeros(0))
 
-    def events(self, begin: float, end: float, *, rounds: int) -> list[Found]:
-        """Find the events with origin times from `begin` to `end`."""
+    def events(self, begin: float, end: float, *, rounds: int, hope: float) -> list[Found]:
+        """Find the events with origin times from `begin` to `end`.
+
+        Parameters
+        ----------
+        begin, end : float
+            Seconds.
+        rounds : int
+            How often what is left over is searched, at most.
+        hope : float
+            Part of the evidence needed that a peak must have to be climbed from.
+        """
         events: list[Found] = []
         for _ in range(rounds):
             self.rate = rates(self.picks, self.free, RATE_S, self.ground.usual)
-            new = self._detect(begin, end, events)
+            new = self._detect(begin, end, events, hope)
             if not new:
                 break
             events = self._share(events + new)
         return events
 
-    def _detect(self, begin: float, end: float, before: list[Found]) -> list[Found]:
+    def _detect(self, begin: float, end: float, before: list[Found], hope: float) -> list[Found]:
         """Take peaks from the highest down."""
         ground = self.ground
         length = ground.tile * ground.step
         rate = self.rate.copy()
         self._add_codas(rate, before)
         votes = self._votes(rate)
-        floor = int(_HOPE * ground.rules.evidence * UNIT)
+        floor = int(hope * ground.rules.evidence * UNIT)
         bound = bounds(
             ground.cells, begin, ground.step, ground.tile, math.ceil((end - begin) / length), votes, self.free
         )

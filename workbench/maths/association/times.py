@@ -32,6 +32,8 @@ class Times(NamedTuple):
         The receiver depth of the tables that lies above the station,
     share : ndarray, shape (n_stations,)
         and how far, 0 to 1, the station lies towards the next.
+    delay : ndarray, shape (n_stations, 2)
+        How much later than in the model P and S come, s.
     """
 
     slowness: npt.NDArray[np.float64]
@@ -43,6 +45,7 @@ class Times(NamedTuple):
     depth: Floats
     sheet: Ints
     share: Floats
+    delay: Floats
 
     @classmethod
     def build(
@@ -88,7 +91,8 @@ class Times(NamedTuple):
             sheet = np.clip(np.searchsorted(known, depth, side="right") - 1, 0, known.size - 2)
             share = np.clip((depth - known[sheet]) / (known[sheet + 1] - known[sheet]), 0.0, 1.0)
         slowness = np.ascontiguousarray(np.stack([table.slowness for table in tables]))
-        return cls(slowness, tables[0].top_km, spacing, step, x, y, depth, sheet, share)
+        delay = np.zeros((x.size, 2))
+        return cls(slowness, tables[0].top_km, spacing, step, x, y, depth, sheet, share, delay)
 
 
 class Spread(NamedTuple):
@@ -155,4 +159,4 @@ def travel(times: Times, station: int, phase: int, distance: float, depth: float
         )
         mean = (1 - share) * mean + share * deeper
     height = depth - times.depth[station]
-    return mean * math.sqrt(distance * distance + height * height)
+    return mean * math.sqrt(distance * distance + height * height) + times.delay[station, phase]
