@@ -23,6 +23,9 @@ Singles = npt.NDArray[np.float32]
 GRID_S = 8
 """Grid on which windows of records begin and end, s."""
 
+CLEAR = 4.0
+"""Difference of scores up to which two bands are about as clear; strong onsets score 15 to 30."""
+
 REMEMBERED = 256
 """Records that are kept: about 100 MB."""
 
@@ -111,7 +114,9 @@ def _read_p(record: Record, expected: Expected, picking: Picking) -> tuple[float
                 )
         read = [one for one in found if one is not None]
         if read:
-            return max(read, key=lambda one: one[0])
+            # Of bands that are about as clear, the highest tells the time best.
+            clearest = max(score for score, _ in read)
+            return [one for one in read if one[0] >= clearest - CLEAR][-1]
     return None
 
 

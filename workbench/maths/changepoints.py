@@ -29,8 +29,8 @@ Floats = npt.NDArray[np.float64]
 _EDGE = 3
 """Samples that each side must have, as a variance of fewer says nothing."""
 
-_QUIET = 1.5
-"""Standard deviations within which a sample is noise; 87 % of all noise samples are."""
+_QUIET = 1.0
+"""Standard deviations within which a sample is noise; two thirds of all noise samples are."""
 
 
 @njit(cache=True, error_model="numpy")
@@ -137,8 +137,8 @@ def first_break(x: Floats, at: int, noise: float, reach: int) -> int:
     """
     k = at
     while k > 0 and at - k < reach and abs(x[k]) > _QUIET * noise:
-        # Below twice that only a swing that still grows is signal, not a slow wave of noise.
-        if abs(x[k]) < 2 * _QUIET * noise and abs(x[k - 1]) >= abs(x[k]):
+        # Below three times that only a swing that still grows is signal, not a slow wave of noise.
+        if abs(x[k]) < 3 * _QUIET * noise and abs(x[k - 1]) >= abs(x[k]):
             break
         k -= 1
     return k
