@@ -389,3 +389,11 @@ def test_low_rates_span_many_days(archive) -> None:
     archive.write(mseed(one))
     assert [f.day for f in archive.files(Selection())] == [18322, 18323, 18324, 18325]
     same(everything(archive), Stream([one]))
+
+
+def test_records_out_of_order_between_a_first_and_a_last_in_order(archive) -> None:
+    """The middle of a file in another order than its times, its ends in order."""
+    for number in (0, 2, 3, 1, 4):
+        archive.write(trace(500, MIDNIGHT + 5 * number, seed=number))
+    (found,) = everything(archive)
+    np.testing.assert_array_equal(found.data, np.concatenate([trace(500, seed=k).data for k in range(5)]))

@@ -137,11 +137,15 @@ def from_records(scan: Scan, decoded: Decoded) -> list[Run]:
 
 def put_together(parts: list[Samples]) -> Samples:
     """Put arrays end to end; those that lie so in memory already need no copy."""
-    whole, size = parts[0].base, sum(len(part) for part in parts)
-    if isinstance(whole, np.ndarray) and whole.ndim == 1 and all(part.base is whole for part in parts):
+    whole = parts[0].base
+    if (
+        isinstance(whole, np.ndarray)
+        and whole.ndim == 1
+        and all(part.base is whole for part in parts)
+        and all(_address(a) + a.nbytes == _address(b) for a, b in pairwise(parts))
+    ):
         first = (_address(parts[0]) - _address(whole)) // whole.itemsize
-        if _address(parts[-1]) + parts[-1].nbytes == _address(parts[0]) + size * whole.itemsize:
-            return whole[first : first + size]
+        return whole[first : first + sum(len(part) for part in parts)]
     return np.concatenate(parts)
 
 
