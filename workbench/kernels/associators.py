@@ -194,7 +194,7 @@ def associate(
     events = []
     for number, event in enumerate(found):
         progress(0.8 + 0.2 * number / len(found), "locating")
-        events.append(_event(event, inputs, model, layers, volume, settings))
+        events.append(_event(event, inputs, model, layers, max_depth, settings))
     progress(1.0, "locating")
     return Catalog(events, resource_id=public_id("catalog", *(event.resource_id.id for event in events)))
 
@@ -215,7 +215,7 @@ def _event(
     inputs: Listed,
     model: VelocityModel,
     layers: tuple[Layers, Layers],
-    volume: Volume,
+    max_depth: float | None,
     settings: tuple[object, ...],
 ) -> Event:
     """Make a QuakeML event of what was found, and locate it."""
@@ -249,7 +249,7 @@ def _event(
             arrivals,
             layers,
             start=(float(latitude), float(longitude), float(found.place[2])),
-            max_depth=float(volume.high[2]),
+            max_depth=max_depth,
         )
     except BadInput as error:
         notice(
