@@ -43,7 +43,8 @@ class Settings(BaseSettings):
     )
     dask_tls: Path | None = Field(
         default=None,
-        description="Directory of ca.pem, cert.pem and key.pem for Dask; by default secrets/tls/ in the state directory.",
+        description="Directory of ca.pem, cert.pem and key.pem for Dask; "
+        "by default secrets/tls/ in the state directory.",
     )
     workers: int = Field(
         default_factory=lambda: len(os.sched_getaffinity(0)),
@@ -55,7 +56,8 @@ class Settings(BaseSettings):
     )
     href_hosts: str = Field(
         default="",
-        description="Hosts, separated by commas, that a link in a request may lead to; by default only our own.",
+        description="Hosts, separated by commas, that a link in a request may lead to; "
+        "by default only our own.",
     )
     max_bytes: int = Field(
         default=64 * 2**20, ge=1, description="Largest body that the web services accept, in bytes."

@@ -6,7 +6,6 @@ import numpy as np
 import obspy
 import pytest
 from bokeh.embed import file_html
-from bokeh.models import GlyphRenderer
 from bokeh.resources import INLINE
 from obspy import UTCDateTime
 from obspy.core.event import (
@@ -69,7 +68,7 @@ def events():
 
 
 def glyphs(figure, kind):
-    return [r for r in figure.select(GlyphRenderer) if type(r.glyph).__name__ == kind]
+    return [r for r in figure.renderers if type(r.glyph).__name__ == kind]
 
 
 def test_record_draws_every_channel_and_its_picks(waveforms):

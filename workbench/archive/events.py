@@ -13,13 +13,14 @@ from io import BytesIO
 from pathlib import Path
 
 from obspy import Catalog, UTCDateTime, read_events
-from obspy.core.event import Event, Magnitude, Origin
+from obspy.core.event import Event, Origin
 from obspy.geodetics import locations2degrees
 
 from workbench.archive.files import lock, replace_file, trouble
 from workbench.errors import UnreadableFile, WorkbenchError
 from workbench.identifiers import public_id
 from workbench.notices import notice
+from workbench.preferred import preferred_magnitude, preferred_origin
 
 __all__ = ["EventFilter", "EventStore"]
 
@@ -141,16 +142,6 @@ class EventStore:
             except WorkbenchError as error:
                 notice(error.subject, error.problem, error.remedy)
         return Catalog(sorted(found.values(), key=_order))
-
-
-def preferred_origin(event: Event) -> Origin | None:
-    """Return the preferred origin, or the first one."""
-    return event.preferred_origin() or (event.origins[0] if event.origins else None)
-
-
-def preferred_magnitude(event: Event) -> Magnitude | None:
-    """Return the preferred magnitude, or the first one."""
-    return event.preferred_magnitude() or (event.magnitudes[0] if event.magnitudes else None)
 
 
 def _between(value: object, low: object, high: object) -> bool:

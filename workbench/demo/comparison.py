@@ -10,6 +10,7 @@ from obspy.core.event import Event
 
 from workbench.errors import NoData
 from workbench.maths.geodesy import distance_azimuth
+from workbench.preferred import preferred_magnitude, preferred_origin
 
 __all__ = ["Comparison", "Difference", "Hypocentre", "compare"]
 
@@ -29,8 +30,8 @@ class Hypocentre:
     @classmethod
     def of(cls, event: Event) -> Self:
         """Read the preferred origin and magnitude of an event."""
-        origin = event.preferred_origin() or event.origins[0]
-        magnitude = event.preferred_magnitude() or (event.magnitudes[0] if event.magnitudes else None)
+        origin: Any = preferred_origin(event)
+        magnitude = preferred_magnitude(event)
         return cls(
             str(origin.time),
             float(origin.latitude),
@@ -96,5 +97,5 @@ def _nearest(event: Event, found: Catalog) -> Event | None:
 
 
 def _time(event: Event) -> float:
-    origin = event.preferred_origin() or event.origins[0]
+    origin: Any = preferred_origin(event)
     return float(origin.time.timestamp)

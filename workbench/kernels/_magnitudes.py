@@ -29,6 +29,7 @@ from workbench.kernels._quakeml import method
 from workbench.maths import attenuation
 from workbench.maths.geodesy import azimuth_gaps
 from workbench.notices import notice
+from workbench.preferred import preferred_magnitude
 
 __all__ = ["Reading", "Scale", "put"]
 
@@ -219,7 +220,7 @@ def put(
         ],
     )
     _replace(event.magnitudes, [magnitude])
-    preferred = event.preferred_magnitude()
+    preferred = preferred_magnitude(event)
     if preferred is None or not _is_reviewed(preferred):
         event.preferred_magnitude_id = ResourceIdentifier(magnitude_id.id, referred_object=magnitude)
 

@@ -17,7 +17,6 @@ from obspy.core.event import (
     Arrival,
     Comment,
     ConfidenceEllipsoid,
-    Event,
     Origin,
     OriginQuality,
     OriginUncertainty,
@@ -33,6 +32,7 @@ from workbench.maths.ellipsoid import ellipse, ellipsoid
 from workbench.maths.geiger import Location
 from workbench.maths.settle import degrees_per_km
 from workbench.nouns import Events, Picks, VelocityModel
+from workbench.preferred import preferred_origin
 
 __all__ = [
     "KM_PER_DEGREE",
@@ -42,7 +42,6 @@ __all__ = [
     "origin",
     "pick",
     "pick_id",
-    "preferred_origin",
 ]
 
 KM_PER_DEGREE = 6371.0 * math.pi / 180
@@ -159,12 +158,6 @@ def _uncertainty(errors: QuantityError | None) -> float:
         return float(errors.uncertainty)
     sides = [side for side in (errors.lower_uncertainty, errors.upper_uncertainty) if side is not None]
     return float(np.mean(sides)) if sides else math.nan
-
-
-def preferred_origin(event: Event) -> Origin | None:
-    """Return the preferred origin, or else the last one, or None."""
-    preferred = event.preferred_origin()
-    return preferred if preferred is not None else (event.origins[-1] if event.origins else None)
 
 
 def method(name: str) -> ResourceIdentifier:

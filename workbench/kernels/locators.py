@@ -20,6 +20,7 @@ from workbench.maths.geiger import Arrivals, locate
 from workbench.maths.layered import Layers
 from workbench.notices import notice, progress
 from workbench.nouns import Events, Picks, Stations, VelocityModel
+from workbench.preferred import preferred_origin
 from workbench.units import DepthKm, Fraction, Kilometres, Ratio, Seconds
 
 __all__ = ["geiger"]
@@ -314,7 +315,7 @@ def _located(
 
 def _start(case: _Case) -> tuple[float, float, float] | None:
     """Return the hypocentre of the input."""
-    origin: Origin | None = _quakeml.preferred_origin(case.event)
+    origin: Origin | None = preferred_origin(case.event)
     if origin is None or origin.latitude is None or origin.longitude is None:
         notice(case.name, "has no hypocentre to start from", "The whole region is searched.", loss=False)
         return None

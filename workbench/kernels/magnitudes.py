@@ -16,13 +16,13 @@ from workbench.kernels._deflections import Seismograph, earliest_p, window
 from workbench.kernels._ground import Removal
 from workbench.kernels._magnitudes import Reading, Scale, put
 from workbench.kernels._phases import phase_of
-from workbench.kernels._quakeml import preferred_origin
 from workbench.kernels._responses import Response, Responses
 from workbench.kernels._segments import Segment, by_channel, segments
 from workbench.kernels._sites import Site, SiteMap
 from workbench.maths.geodesy import distance_azimuth
 from workbench.notices import notice, progress
 from workbench.nouns import Events, Stations, Waveforms
+from workbench.preferred import preferred_origin
 from workbench.units import Count, Decibels, Hertz, Kilometres, Magnitude, Ratio
 
 _HORIZONTAL = "NE12XYRT3"

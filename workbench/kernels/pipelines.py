@@ -14,10 +14,11 @@ from workbench.kernels._candidates import Picking
 from workbench.kernels._hypotheses import Hypothesis, Rules, Seed, choose, station_of
 from workbench.kernels._network import Network
 from workbench.kernels._predicted import Reader
-from workbench.kernels._quakeml import KM_PER_DEGREE, preferred_origin
+from workbench.kernels._quakeml import KM_PER_DEGREE
 from workbench.kernels._refinement import refine
 from workbench.notices import notice, part, progress
 from workbench.nouns import Events, Picks, Stations, VelocityModel, Waveforms
+from workbench.preferred import preferred_origin
 from workbench.units import Count, Hertz, Ratio, Seconds
 
 FREELY = 100.0

@@ -10,6 +10,7 @@ from workbench.kernels._sites import SiteMap
 from workbench.maths.geodesy import distance_azimuth
 from workbench.nouns import Events, Stations
 from workbench.plots import style
+from workbench.preferred import preferred_magnitude, preferred_origin
 
 __all__ = ["station_magnitudes"]
 
@@ -36,7 +37,7 @@ def station_magnitudes(events: Events, stations: Stations, *, title: str = "Stat
     event = next((event for event in events if event.station_magnitudes and event.origins), None)
     if event is None:
         raise NoData("events", "hold no station magnitudes", "Run magnitudes.local first.")
-    origin = event.preferred_origin() or event.origins[0]
+    origin: Any = preferred_origin(event)
     sites = SiteMap(stations)
     distance, size, label = [], [], []
     for one in event.station_magnitudes:
@@ -50,7 +51,7 @@ def station_magnitudes(events: Events, stations: Stations, *, title: str = "Stat
         label.append(one.waveform_id.station_code)
     figure = style.new(f"{title}: {str(origin.time)[:22]}", tools="box_zoom,reset,save", height=360)
     figure.xaxis.axis_label = "hypocentral distance (km)"
-    network = event.preferred_magnitude() or (event.magnitudes[0] if event.magnitudes else None)
+    network = preferred_magnitude(event)
     kind = "magnitude" if network is None else network.magnitude_type or "magnitude"
     figure.yaxis.axis_label = kind
     figure.scatter(distance, size, size=9, color=style.STATION, legend_label="station")

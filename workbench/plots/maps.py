@@ -11,6 +11,7 @@ from workbench.errors import NoData
 from workbench.kernels._sites import SiteMap
 from workbench.nouns import Events, Stations
 from workbench.plots import style
+from workbench.preferred import preferred_magnitude, preferred_origin
 
 __all__ = ["station_map"]
 
@@ -129,10 +130,10 @@ def _round(value: float) -> float:
 def _origins(events: Events | None) -> list[dict[str, Any]]:
     rows = []
     for event in events or ():
-        origin = event.preferred_origin() or (event.origins[0] if event.origins else None)
+        origin = preferred_origin(event)
         if origin is None:
             continue
-        size = event.preferred_magnitude() or (event.magnitudes[0] if event.magnitudes else None)
+        size = preferred_magnitude(event)
         depth = math.nan if origin.depth is None else origin.depth / 1000
         rows.append(
             {

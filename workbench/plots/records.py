@@ -14,6 +14,7 @@ from workbench.kernels._sites import SiteMap
 from workbench.maths.geodesy import distance_azimuth
 from workbench.nouns import Events, Picks, Stations, Triggers, Waveforms
 from workbench.plots import style
+from workbench.preferred import preferred_origin
 
 __all__ = ["record", "section"]
 
@@ -83,7 +84,7 @@ def section(
     event = next((event for event in events if event.origins), None)
     if event is None:
         raise NoData("events", "hold no origin", "Locate them first.")
-    origin = event.preferred_origin() or event.origins[0]
+    origin: Any = preferred_origin(event)
     sites = SiteMap(stations)
     rows: dict[str, float] = {}
     channels = by_channel(segments(waveforms, flat=True))

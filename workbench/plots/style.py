@@ -16,7 +16,7 @@ STATION = "#0072B2"
 EVENT = "#D55E00"
 TRUTH = "#009E73"
 TRIGGER = "#E69F00"
-PHASES = {"P": "#D55E00", "S": "#0072B2"}
+PHASES = {"P": "#0072B2", "S": "#D55E00"}
 
 
 def phase_colour(phase: str) -> str:

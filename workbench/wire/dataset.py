@@ -141,7 +141,7 @@ def encode(dataset: Dataset, media: str) -> bytes:
         )
         return text.encode()
     if media == "image/png":
-        from workbench.wire import pictures
+        from workbench.plots import pictures
 
         return pictures.dataset(dataset)
     with tempfile.TemporaryDirectory() as folder, quiet("", tell=False):

@@ -9,12 +9,13 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from obspy.core.event import Catalog, Event, Magnitude, Origin
+from obspy.core.event import Catalog, Event
 
 from workbench.errors import UnreadableFile
 from workbench.identifiers import public_id
 from workbench.notices import notice
 from workbench.nouns import Events, Picks
+from workbench.preferred import preferred_magnitude, preferred_origin
 from workbench.wire import plugins
 from workbench.wire.quiet import quiet
 from workbench.wire.sample import Sample
@@ -26,10 +27,8 @@ __all__ = [
     "encode",
     "fingerprint",
     "guess",
-    "magnitude_of",
     "merge",
     "of_picks",
-    "origin_of",
     "read",
     "sniff",
     "to_picks",
@@ -108,9 +107,9 @@ def encode(events: Events, media: str) -> bytes:
     if media == "text/csv":
         return _csv(events)
     if media == "image/png":
-        from workbench.wire import maps
+        from workbench.plots import epicentres
 
-        return maps.events(events)
+        return epicentres.events(events)
     return canonical(events)
 
 
@@ -140,23 +139,6 @@ def fingerprint(events: Events) -> str:
     return hashlib.sha256(canonical(events)).hexdigest()
 
 
-def origin_of(event: Event) -> Origin | None:
-    """Return the preferred origin, or else the last one."""
-    return _preferred(event.origins, event.preferred_origin_id)
-
-
-def magnitude_of(event: Event) -> Magnitude | None:
-    """Return the preferred magnitude, or else the last one."""
-    return _preferred(event.magnitudes, event.preferred_magnitude_id)
-
-
-def _preferred(found: Sequence[Any], wanted: Any) -> Any:
-    # By the id within this event: ObsPy's own look-up goes through all events
-    # of the process, in which another may have the same id.
-    named = [item for item in found if wanted is not None and item.resource_id.id == wanted.id]
-    return named[0] if named else found[-1] if found else None
-
-
 def to_picks(events: Events) -> Picks:
     """Flatten events into rows of picks that name their event."""
     from workbench.kernels._quakeml import flatten
@@ -181,7 +163,7 @@ def of_picks(picks: Picks) -> Events:
 
 
 def _place(event: Event) -> tuple[int, int, str]:
-    origin = origin_of(event)
+    origin = preferred_origin(event)
     if origin is not None and origin.time is not None:
         return (0, origin.time.ns, event.resource_id.id)
     times = [pick.time.ns for pick in event.picks if pick.time is not None]
@@ -189,7 +171,7 @@ def _place(event: Event) -> tuple[int, int, str]:
 
 
 def _facts(event: Event) -> dict[str, Any]:
-    origin, magnitude = origin_of(event), magnitude_of(event)
+    origin, magnitude = preferred_origin(event), preferred_magnitude(event)
     facts: dict[str, Any] = dict.fromkeys(_COLUMNS)
     facts["event"] = event.resource_id.id
     if magnitude is not None:

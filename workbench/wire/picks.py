@@ -61,7 +61,7 @@ def encode(picks: Picks, media: str) -> bytes:
 
         return events.canonical(events.of_picks(picks))
     if media == "image/png":
-        from workbench.wire import pictures
+        from workbench.plots import pictures
 
         return pictures.picks(picks)
     return tables.write_csv(picks)

@@ -126,9 +126,9 @@ def encode(stations: Stations, media: str) -> bytes:
         text = json.dumps({"type": "FeatureCollection", "features": features}, separators=(",", ":"))
         return text.encode() + b"\n"
     if media == "image/png":
-        from workbench.wire import maps
+        from workbench.plots import epicentres
 
-        return maps.stations(stations)
+        return epicentres.stations(stations)
     return canonical(stations)
 
 

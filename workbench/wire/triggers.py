@@ -52,7 +52,7 @@ def encode(triggers: Triggers, media: str) -> bytes:
     if media == "application/json":
         return tables.write_json(triggers)
     if media == "image/png":
-        from workbench.wire import pictures
+        from workbench.plots import pictures
 
         return pictures.triggers(triggers)
     return tables.write_csv(triggers)

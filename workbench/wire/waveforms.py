@@ -86,7 +86,7 @@ def encode(waveforms: Waveforms, media: str) -> bytes:
     if media == "text/csv":
         return _csv(waveforms)
     if media == "image/png":
-        from workbench.wire import pictures
+        from workbench.plots import pictures
 
         return pictures.waveforms(waveforms)
     return canonical(waveforms)

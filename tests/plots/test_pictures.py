@@ -103,7 +103,7 @@ def test_sheet_grows_with_the_channels():
 
 
 def test_extremes_survive_the_thinning():
-    from workbench.wire.pictures import _envelope
+    from workbench.plots.pictures import _envelope
 
     trace = obspy.Trace(np.zeros(100_000))
     trace.data[54_321] = 1000.0

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.nouns import Events, Stations
-from workbench.wire.drawing import INK, RED, count, finish, rows
+from workbench.plots.sheet import INK, RED, count, finish, rows
+from workbench.preferred import preferred_magnitude, preferred_origin
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,11 +38,9 @@ def stations(value: Stations) -> bytes:
 
 def events(value: Events) -> bytes:
     """Draw a map of the epicentres with their uncertainty; size is magnitude, colour is depth."""
-    from workbench.wire.events import magnitude_of, origin_of
-
     found = []
     for event in value:
-        origin, magnitude = origin_of(event), magnitude_of(event)
+        origin, magnitude = preferred_origin(event), preferred_magnitude(event)
         if origin is None or origin.latitude is None or origin.longitude is None:
             continue
         found.append(

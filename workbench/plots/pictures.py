@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.nouns import Picks, Triggers, Waveforms
-from workbench.wire.drawing import BLUE, GREY, INK, RED, count, finish, rows
+from workbench.plots.sheet import BLUE, GREY, INK, RED, count, finish, rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

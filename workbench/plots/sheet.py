@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+from workbench.plots.style import INK as LINES
+from workbench.plots.style import PHASES
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["BLUE", "GREY", "INK", "RED", "count", "finish", "rows"]
 
-BLUE, RED, GREY, INK = "#0b6e99", "#c8442e", "#777777", "#222222"
-"""P and S, the rest, and lines; told apart also without colour vision."""
+BLUE, RED, GREY, INK = PHASES["P"], PHASES["S"], "#777777", LINES
+"""P and S, the rest, and lines."""
 
 
 def rows(number: int, height: float | None = None, share: bool = True) -> tuple[Figure, list[Axes]]:
