@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from obspy import UTCDateTime
 
 from workbench.errors import BadInput, BadVelocityModel
-from workbench.nouns import NOUNS, Picks, Triggers, VelocityModel, Waveforms, noun_of
 from workbench.notices import WorkbenchWarning, listen, notice, progress
+from workbench.nouns import NOUNS, Picks, Triggers, VelocityModel, Waveforms, noun_of
 
 
 def test_absent_columns_are_empty_and_others_are_kept():

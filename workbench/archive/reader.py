@@ -14,17 +14,14 @@ from obspy import UTCDateTime
 from workbench.archive.chains import join
 from workbench.archive.files import trouble
 from workbench.archive.index import Held, Index
-from workbench.archive.layout import DayFile, day_file, day_of
+from workbench.archive.layout import DayFile, day_of
 from workbench.archive.records import Fault, Scan, scan
 from workbench.archive.runs import Run, from_records, trim
 from workbench.archive.samples import decode
 from workbench.archive.stretches import Stretch, digest
-from workbench.errors import Unavailable
 from workbench.notices import notice
 
 __all__ = ["Taken", "fingerprints", "read_records", "read_runs", "take"]
-
-_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,33 +103,15 @@ def take(
     start, end : int
     wanted : set of str
         SEED ids.
-
-    Raises
-    ------
-    Unavailable
-        If a file changes faster than it can be read.
     """
-    places = {file.path: file for file in files}
     for path, group in groupby(held.stretches, key=lambda one: one.path):
-        some, status = list(group), held.status[path]
-        for _ in range(_TRIES):
-            parts = _read_file(index.root / path, status, [one for one in some if one.id in wanted])
-            if parts is not None:
-                break
-            # Another version of the file is there now.
-            file = day_file(index.root, path)
-            again = index.look([file or places[path]], start, end)
-            if path not in again.status:
-                parts = []
-                break
-            some, status = again.stretches, again.status[path]
-        else:
-            raise Unavailable(
-                str(index.root / path),
-                f"has changed {_TRIES} times while it was read",
-                "Try again when its writer has finished.",
-            )
-        for buffer in parts or []:
+        some = [one for one in group if one.id in wanted]
+        parts = _read_file(index.root / path, held.status[path], some)
+        if parts is None:
+            # Another version of the file is there now.  However fast it changes, what
+            # one opening of it shows belongs together.
+            parts = _read_whole(index.root / path)
+        for buffer in parts:
             headers = scan(buffer)
             rows = headers.records
             channels = [k for k, seed_id in enumerate(headers.ids) if seed_id in wanted]
@@ -180,6 +159,16 @@ def _read_file(path: Path, status: tuple[int, int, int], some: list[Stretch]) ->
             return parts
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise trouble(path, error) from error
+
+
+def _read_whole(path: Path) -> list[bytes]:
+    """Return the bytes of a file, or nothing if it is gone."""
+    try:
+        return [path.read_bytes()]
+    except FileNotFoundError:
+        return []
     except OSError as error:
         raise trouble(path, error) from error
 

@@ -106,15 +106,17 @@ class Hypothesis:
 
     @property
     def merit(self) -> float:
-        """Number of phases, less their misfit and the S that should be there.
+        """Number of phases, less their misfit, P that are late, and S that should be there.
 
-        Where P stands out of the noise S does too, as it is several times
-        larger; if it does not, what is called P may be S.
+        P is the first arrival; one that comes when the energy has risen as much
+        before counts nothing.  Where P stands out of the noise S does too, as it
+        is several times larger; if it does not, what is called P may be S.
         """
         travel = np.array([(onset.time - self.time) / 1e9 for onset in self.onsets])
         own = np.array([onset.uncertainty for onset in self.onsets])
         normal = self.location.residual / np.sqrt(own**2 + NEAR_ERROR**2 + (MODEL_ERROR * travel) ** 2)
-        return len(self.onsets) - 0.5 * float((normal**2).sum()) - self.silent
+        late = sum(min(onset.late / onset.significance, 1.0) for onset in self.onsets)
+        return len(self.onsets) - 0.25 * float((normal**2).sum()) - late - self.silent
 
     @property
     def seed(self) -> Seed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from workbench.kernels._candidates import LONG, SETTLE, SHORT, Picking, windows
 from workbench.kernels._instruments import Component, Instrument, Record
 from workbench.kernels._reading import Onset, change, measured
-from workbench.maths.onsets import significance, significance_since
+from workbench.maths.onsets import risen, significance, significance_since
 
 __all__ = ["Expected", "Reader"]
 
@@ -76,7 +76,7 @@ class Reader:
         Rounds of reading ask for nearly the same windows, so each is filtered once.
         """
         low = self._picking.freqmin
-        lead = ((LONG + 1) * SHORT + SETTLE) / low + expected.p_within + 2
+        lead = ((LONG + 2) * SHORT + SETTLE) / low + expected.p_within + 2
         trail = SHORT / low + expected.s_within + 2
         first = math.floor((expected.p / 1e9 - lead) / GRID_S) * GRID_S
         last = math.ceil((expected.s / 1e9 + trail) / GRID_S) * GRID_S
@@ -101,9 +101,8 @@ def _read_p(record: Record, expected: Expected, picking: Picking) -> tuple[float
         for row, band in enumerate(record.bands):
             of_band = windows(band, record.rate)
             curves = [_plain(record, component, row, span, *of_band) for component in components]
-            memory = windows(record.bands[0], record.rate)
-            risen = [_plain(record, component, row, span, *memory, memory[0]) for component in components]
-            best = _best(curves, risen, span, picking.s_threshold)
+            earlier = [_risen(record, component, row, span) for component in components]
+            best = _best(curves, earlier, span, picking.s_threshold, of_band[0])
             if best is not None:
                 short = SHORT / band.low
                 before, after = max(0.3, short), max(0.2, 0.3 * short)
@@ -129,7 +128,7 @@ def _read_s(record: Record, expected: Expected, since: int, picking: Picking) ->
     found = []
     for row in used:
         curves = [_since(record, component, row, span) for component in components]
-        best = _best(curves, [], span, picking.s_threshold)
+        best = _best(curves, [], span, picking.s_threshold, 0)
         if best is not None:
             found.append(
                 _onset(record, "S", components, row, used, best, span, (0.5, 0.3), picking.s_threshold)
@@ -170,20 +169,32 @@ class _Span:
         return 2 * (((sample - self.centre) / self.half) ** 2 + (error / self.half) ** 2)
 
 
-def _plain(
-    record: Record, component: Component, row: int, span: _Span, short: int, long: int, back: int = 0
-) -> Singles:
-    """Significance in a band at each sample of a span, or at the sample `back` before it."""
+def _plain(record: Record, component: Component, row: int, span: _Span, short: int, long: int) -> Singles:
+    """Significance in a band at each sample of a span."""
     out = np.zeros(span.size, np.float32)
     band = record.bands[row]
     settle = round(SETTLE / band.low * record.rate)
     for piece in component.pieces:
-        first = max(span.first - back - piece.offset, 0)
         # Only what decides on the span is gone through: the windows before and after it.
-        begin, stop = max(first - long, 0), max(span.last - back - piece.offset + short, 0)
-        data = piece.bands[row, begin:stop]
-        z = significance(data, short, long, band.freedom(record.rate), max(settle - begin, 0))
-        _lay(out, z, piece.offset + begin + back - span.first)
+        begin = max(span.first - piece.offset - long, 0)
+        stop = max(span.last - piece.offset + short, 0)
+        z = significance(
+            piece.bands[row, begin:stop], short, long, band.freedom(record.rate), max(settle - begin, 0)
+        )
+        _lay(out, z, piece.offset + begin - span.first)
+    return out
+
+
+def _risen(record: Record, component: Component, row: int, span: _Span) -> Singles:
+    """By how much the energy has risen before each sample of a span."""
+    out = np.zeros(span.size, np.float32)
+    length, _ = windows(record.bands[0], record.rate)
+    freedom = record.bands[row].freedom(record.rate)
+    for piece in component.pieces:
+        first = max(span.first - piece.offset, 0)
+        last = min(span.last - piece.offset, piece.bands.shape[1])
+        z = risen(piece.bands[row], first, last, length, round(LONG), freedom)
+        _lay(out, z, piece.offset + first - span.first)
     return out
 
 
@@ -216,15 +227,25 @@ class _Peak:
     burden: float
 
 
-def _best(curves: list[Singles], risen: list[Singles], span: _Span, threshold: float) -> _Peak | None:
-    """Find the best onset of a band, components joined."""
+def _best(
+    curves: list[Singles], earlier: list[Singles], span: _Span, threshold: float, near: int
+) -> _Peak | None:
+    """Find the best onset of a band, components joined.
+
+    What has risen before decides between onsets, and within `near` samples of
+    the one that it is the significance decides.
+    """
     if span.size < 2 or not curves:
         return None
     joint = np.sum(curves, axis=0) / math.sqrt(len(curves))
-    burden = np.sum(risen, axis=0) / math.sqrt(len(curves)) if risen else np.zeros(span.size)
+    burden = np.sum(earlier, axis=0) / math.sqrt(len(curves)) if earlier else np.zeros(span.size)
     score = joint - 2 * ((np.arange(span.first, span.last) - span.centre) / span.half) ** 2
-    at = int(np.where(score >= threshold, score - burden, -np.inf).argmax())
-    return _Peak(span.first + at, float(joint[at]), float(burden[at])) if score[at] >= threshold else None
+    first = int(np.where(score >= threshold, score - burden, -np.inf).argmax())
+    if score[first] < threshold:
+        return None
+    begin = max(first - near, 0)
+    at = begin + int(score[begin : first + near + 1].argmax())
+    return _Peak(span.first + at, float(joint[at]), float(burden[first]))
 
 
 def _onset(
@@ -244,4 +265,4 @@ def _onset(
     if score < threshold:
         return None
     onset = measured(record, phase, components, sample, band, best.significance, error)
-    return None if onset is None else (score - best.burden, onset)
+    return None if onset is None else (score - best.burden, replace(onset, late=best.burden))

@@ -42,6 +42,8 @@ class Onset:
         Root mean square after over before, in the band where it is clearest.
     polarity : int
         1 up, -1 down, 0 not clear.
+    late : float
+        Significance of what the energy had risen by before a P: a first arrival has none.
     """
 
     phase: Literal["P", "S"]
@@ -51,6 +53,7 @@ class Onset:
     uncertainty: float
     snr: float
     polarity: int
+    late: float = 0.0
 
 
 def change(

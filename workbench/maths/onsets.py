@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-__all__ = ["combine", "jump", "lasting", "peaks", "significance", "significance_since"]
+__all__ = ["combine", "jump", "lasting", "peaks", "risen", "significance", "significance_since"]
 
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
@@ -272,3 +272,55 @@ def lasting(x: Floats, at: int, short: int, long: int, freedom: float) -> tuple[
     noise = (at - first) * freedom
     at_once = _deviate(early / before, (begin - at) * freedom, noise)
     return min(at_once, _deviate(late / before, (stop - begin) * freedom, noise)), late / early
+
+
+@njit(cache=True, error_model="numpy")
+def risen(x: Floats, first: int, last: int, length: int, windows: int, freedom: float) -> Singles:
+    """How far the energy has already risen when a sample comes.
+
+    The window that ends at a sample is compared with the quietest of those
+    before it.  It is near 0 in noise and in a coda that decays, and large
+    behind the first arrival of an event.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n_samples,)
+    first, last : int
+        Samples asked for, from `first` up to `last`.
+    length : int
+        Of a window, in samples.
+    windows : int
+        How many before it, one behind the other.
+    freedom : float
+        Degrees of freedom a sample.
+
+    Returns
+    -------
+    ndarray of float32, shape (last - first,)
+        Gaussian deviates; 0 where there are not two windows.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(1).standard_normal(4000)
+    >>> x[3000:] *= 5
+    >>> at = risen(x, 3000, 3500, 200, 5, 0.5)
+    >>> bool(at[0] < 3), bool(at[100] > 5), bool(at[499] > 5)
+    (True, True, True)
+    """
+    out = np.zeros(max(last - first, 0), np.float32)
+    begin = max(first - (windows + 1) * length, 0)
+    stop = min(last, x.size)
+    if stop - begin < length:
+        return out
+    sums = _sums(x[begin:stop], length)
+    for i in range(max(first, begin + 2 * length), stop):
+        quietest = math.inf
+        for k in range(1, windows + 1):
+            at = i - (k + 1) * length - begin
+            if at < 0:
+                break
+            quietest = min(quietest, sums[at])
+        if quietest > 0.0 and quietest < math.inf:
+            n = length * freedom
+            out[i - first] = _deviate(sums[i - length - begin] / quietest, n, n)
+    return out

@@ -25,8 +25,9 @@ import numpy.typing as npt
 from numba import njit
 
 from workbench.maths.association.cells import Cells, Volume
+from workbench.maths.association.climb import climb
 from workbench.maths.association.found import Found, Rules
-from workbench.maths.association.likelihood import TYPICAL, Fits, PickList, climb, evidence, fits, rates
+from workbench.maths.association.likelihood import TYPICAL, Fits, PickList, evidence, fits, rates
 from workbench.maths.association.stack import LEAST, UNIT, Votes, bounds, peak
 from workbench.maths.association.times import Times
 

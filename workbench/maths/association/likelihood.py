@@ -1,4 +1,4 @@
-"""How much more likely an event is than chance, and the climb to its best point.
+"""How much more likely an event is than chance.
 
 Take an event at some place and time.  If it reaches a station, the station
 has a pick of a phase with probability p, and the pick scatters about the
@@ -36,10 +36,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from workbench.maths.association.cells import Volume
 from workbench.maths.association.times import Spread, Times, spread, travel
 
-__all__ = ["Fits", "PickList", "climb", "evidence", "fits", "rates"]
+__all__ = ["Fits", "PickList", "density", "evidence", "fits", "label_odds", "rates"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -48,7 +47,7 @@ Bools = npt.NDArray[np.bool_]
 CUT = 5.0
 """Standard errors beyond which a pick does not fit."""
 
-_TAIL, _TAIL_WIDTH = 0.15, 3.0
+_TAIL, TAIL_WIDTH = 0.15, 3.0
 """Part of the picks that scatter more, and how many times more.
 
 Pickers miss an onset by a cycle now and then.  A narrow distribution would leave
@@ -60,9 +59,6 @@ TYPICAL = 0.6
 
 _PROBABILITIES = np.array([0.15, 0.4, 0.65, 0.9])
 """Probabilities of a pick that the evidence is averaged over."""
-
-_LEVELS = 8
-"""Halvings of the step while climbing: from a cell to a 128th of it."""
 
 _ROOT_2PI = math.sqrt(2 * math.pi)
 
@@ -188,10 +184,10 @@ def fits(
                     break
                 if not free[k]:
                     continue
-                named = _named(picks, k, phase)
+                named = label_odds(picks, k, phase)
                 if named == 0.0:
                     continue
-                core, tail = _density(r / sigma)
+                core, tail = density(r / sigma)
                 q = named * (core + tail) / (sigma * rate[k])
                 at = n
                 if slack == 0.0 and best >= 0:
@@ -214,149 +210,21 @@ def fits(
 
 
 @njit(cache=True, error_model="numpy")
-def _density(z: float) -> tuple[float, float]:
+def density(z: float) -> tuple[float, float]:
     """Probability density of a normalised residual: of picks as good as usual, and of others."""
-    wide = z / _TAIL_WIDTH
+    wide = z / TAIL_WIDTH
     return (
         (1 - _TAIL) / _ROOT_2PI * math.exp(-0.5 * z * z),
-        _TAIL / _TAIL_WIDTH / _ROOT_2PI * math.exp(-0.5 * wide * wide),
+        _TAIL / TAIL_WIDTH / _ROOT_2PI * math.exp(-0.5 * wide * wide),
     )
 
 
 @njit(cache=True, error_model="numpy")
-def _named(picks: PickList, pick: int, phase: int) -> float:
+def label_odds(picks: PickList, pick: int, phase: int) -> float:
     """Probability that a phase gets the label that the pick has."""
     if picks.label[pick] == 2:
         return 1.0
     return picks.named if picks.label[pick] == phase else 1 - picks.named
-
-
-@njit(cache=True, error_model="numpy")
-def climb(
-    picks: PickList,
-    free: Bools,
-    rate: Floats,
-    times: Times,
-    error: Spread,
-    volume: Volume,
-    start: Floats,
-    half: Floats,
-    change: float,
-    origin: float,
-) -> tuple[Floats, float]:
-    """Go up from a cell to the place and origin time of the highest likelihood near by.
-
-    Steps along the axes, halved when none leads up.  What a place may be off by
-    is added to the error of the arrivals, and shrinks with the steps, so that
-    the first ones are taken on a smooth hill and the last ones on the real one.
-
-    Parameters
-    ----------
-    start, half : ndarray, shape (3,)
-        Middle of the cell and half its size, km.
-    change : float
-        How much travel times change within it, s.
-    origin : float
-        Origin time to start from, s.
-
-    Returns
-    -------
-    place, origin
-    """
-    near = fits(picks, free, rate, times, error, start, origin, 5 * change)
-    place, step = start.copy(), half.copy()
-    computed, sigma = np.empty(near.pick.size), np.empty(near.pick.size)
-    trial, best_place = np.empty(3), np.empty(3)
-    for level in range(_LEVELS):
-        blur = change * 0.5**level if level < _LEVELS - 2 else 0.0
-        _predict(near, times, error, place, blur, computed, sigma)
-        here, origin = _best_origin(picks, rate, near, computed, sigma, origin)
-        for _ in range(6):
-            best, best_origin = here, origin
-            for axis in range(3):
-                for way in (-1.0, 1.0):
-                    trial[:] = place
-                    trial[axis] = min(
-                        max(place[axis] + way * step[axis], volume.low[axis]), volume.high[axis]
-                    )
-                    _predict(near, times, error, trial, blur, computed, sigma)
-                    value, when = _best_origin(picks, rate, near, computed, sigma, origin)
-                    if value > best + 1e-9:
-                        best, best_origin = value, when
-                        best_place[:] = trial
-            if best == here:
-                break
-            here, origin = best, best_origin
-            place[:] = best_place
-        step *= 0.5
-    return place, origin
-
-
-@njit(cache=True, error_model="numpy")
-def _predict(
-    near: Fits, times: Times, error: Spread, place: Floats, blur: float, computed: Floats, sigma: Floats
-) -> None:
-    for i in range(near.pick.size):
-        s, phase = near.station[i], near.phase[i]
-        if i > 0 and near.station[i - 1] == s and near.phase[i - 1] == phase:
-            computed[i], sigma[i] = computed[i - 1], sigma[i - 1]
-            continue
-        distance = math.hypot(place[0] - times.x[s], place[1] - times.y[s])
-        computed[i] = travel(times, s, phase, distance, place[2])
-        own = spread(error, phase, computed[i])
-        sigma[i] = math.sqrt(own * own + blur * blur)
-
-
-@njit(cache=True, error_model="numpy")
-def _best_origin(
-    picks: PickList, rate: Floats, near: Fits, computed: Floats, sigma: Floats, origin: float
-) -> tuple[float, float]:
-    """Find the origin time, by weighted means of what the picks say, and the log likelihood there."""
-    best, best_origin = -math.inf, origin
-    for _ in range(4):
-        total = pull = weight = 0.0
-        i = 0
-        while i < near.pick.size:
-            # The picks of one station; the best of each phase counts, and no pick twice.
-            s = near.station[i]
-            p_ratio = s_ratio = p_weight = s_weight = 0.0
-            p_at = s_at = -1
-            while i < near.pick.size and near.station[i] == s:
-                phase, k = near.phase[i], near.pick[i]
-                z = (picks.time[k] - origin - computed[i]) / sigma[i]
-                if abs(z) <= CUT:
-                    core, tail = _density(z)
-                    scale = _named(picks, k, phase) / (sigma[i] * rate[k])
-                    q = scale * (core + tail)
-                    w = scale * (core + tail / _TAIL_WIDTH**2) / (sigma[i] * sigma[i])
-                    if phase == 0 and q > p_ratio:
-                        p_ratio, p_weight, p_at = q, w, i
-                    elif phase == 1 and q > s_ratio:
-                        s_ratio, s_weight, s_at = q, w, i
-                i += 1
-            if p_at >= 0 and s_at >= 0 and near.pick[p_at] == near.pick[s_at]:
-                if p_ratio < s_ratio:
-                    p_at = -1
-                else:
-                    s_at = -1
-            if p_at >= 0:
-                odds = 1 - TYPICAL + TYPICAL * p_ratio
-                total += math.log(odds)
-                w = TYPICAL * p_weight / odds
-                weight += w
-                pull += w * (picks.time[near.pick[p_at]] - origin - computed[p_at])
-            if s_at >= 0:
-                odds = 1 - TYPICAL + TYPICAL * s_ratio
-                total += math.log(odds)
-                w = TYPICAL * s_weight / odds
-                weight += w
-                pull += w * (picks.time[near.pick[s_at]] - origin - computed[s_at])
-        if total > best:
-            best, best_origin = total, origin
-        if weight == 0.0 or abs(pull / weight) < 0.005:
-            break
-        origin += pull / weight
-    return best, best_origin
 
 
 @njit(cache=True, error_model="numpy")

@@ -178,15 +178,15 @@ class _Picks:
     def usual(self) -> Floats:
         """Rate of picks of each label at a station, over all, 1/s.
 
-        The first pick of each station says that it works and not how often; and
-        half a pick in a window is what is known when there are none.
+        Of the first pick of each station only half counts: it says that the station
+        works more than how often it picks, and a list may be of a single event.
         """
         duration = max(float(np.ptp(self.time)), 2 * RATE_S)
         rate = np.empty(3)
         for label in range(3):
             here = self.station[self.label == label]
             stations = max(np.unique(here).size, 1)
-            rate[label] = max(here.size - stations, 0) / stations / duration + 0.5 / (2 * RATE_S)
+            rate[label] = max(here.size / stations - 0.5, 0.5) / duration
         return rate
 
     def blocks(self, ground: Ground) -> Iterator[tuple[float, float]]:
