@@ -123,6 +123,9 @@ def test_livermore(shared):
     assert away(origin, 37.8187, -121.7568) < 6
     assert abs(origin.time - UTCDateTime("2019-07-16T20:11:01.47")) < 2
     assert sum(arrival.phase == "P" for arrival in origin.arrivals) >= 10
+    # The nearest station is 81 km away: the depth is open, and says so.
+    assert origin.depth_errors.uncertainty > 4000
+    assert abs(origin.depth - 12_380) < 3 * origin.depth_errors.uncertainty
     assert 4.3 <= events[0].preferred_magnitude().mag <= 4.8
 
 

@@ -85,7 +85,8 @@ def test_truth_comes_back(seed, n, x, y, depth, with_s):
 def test_truth_comes_back_in_a_round_earth(name):
     model = VelocityModel.taup(name)
     for truth in ((10.0, -20.0, 12.0, 0.0), (-40.0, 60.0, 150.0, 1.0), (300.0, 20.0, 33.0, -5.0)):
-        found = locate(arrivals(truth, *network(20, 150, 1), model=model), layers(model))
+        # From one side the model's errors leave the depth open; here the model is exact.
+        found = locate(arrivals(truth, *network(20, 150, 1), model=model), layers(model), max_depth_error=80)
         assert misplaced(found, truth) < 0.02
         assert found.depth_km == pytest.approx(truth[2], abs=0.05)
 

@@ -73,7 +73,9 @@ def geiger(
         Standard error of a computed travel time as a fraction of it: crustal
         velocities vary by a few per cent within a network.  For stations farther
         than the ten nearest, and than 50 km, it grows in proportion to distance,
-        as their errors are alike and would outvote the near ones.
+        as their errors are alike and would outvote the near ones.  In the error of
+        the depth it also counts as a factor that all times of P share, and one that
+        all of S do: without a station near by the depth is no better known.
     fix_depth : DepthKm, optional
         Hold the depth here.
     default_depth : DepthKm

@@ -1,8 +1,11 @@
 """How well a hypocentre is known.
 
-The error of the depth comes from how the misfit grows away from the best depth;
-the errors of epicentre and origin time are the usual ones at a known depth,
-joined with what the depth's error does to them.
+The error of the depth comes from how the misfit grows away from the best depth,
+where all travel times of P, and all of S, may be wrong by one factor each: the
+model's velocities are no better known than that, and without a station near by
+such a factor is hard to tell from another depth.  The errors of epicentre and
+origin time are the usual ones at a known depth, joined with what the depth's
+error does to them.
 
 References
 ----------
@@ -52,6 +55,7 @@ def profile(problem: Problem, fit: Fit) -> tuple[float, Floats]:
         What a kilometre of depth does to east, north, depth and time.
     """
     unit = _OF_LOSS * fit.scale**2 / _variance(problem, fit)
+    least = _eased(problem, fit)
     found = {0.0: (fit, 0.0)}
     for sign in (-1.0, 1.0):
         offset, seed, done = 0.1, fit, False
@@ -60,7 +64,7 @@ def profile(problem: Problem, fit: Fit) -> tuple[float, Floats]:
             if depth == seed.depth_km:
                 break
             seed = problem.settle(seed, depth)
-            excess = max(seed.loss - fit.loss, 0.0) * unit
+            excess = max(_eased(problem, seed) - least, 0.0) * unit
             found[depth - fit.depth_km] = (seed, excess)
             done = excess > 16.0 or depth in (problem.top, problem.bottom)
             offset *= 2
@@ -103,6 +107,31 @@ def covariance(problem: Problem, fit: Fit, depth_error: float, trend: Floats) ->
     found = np.outer(trend, trend) * depth_error**2
     found[np.ix_(_WITHOUT_DEPTH, _WITHOUT_DEPTH)] += _OF_WEIGHTS * _variance(problem, fit) * at_depth
     return found
+
+
+def _eased(problem: Problem, fit: Fit) -> float:
+    """Loss that is left where the times of P, and those of S, may be wrong by a factor each.
+
+    The factors are known to the error of the model beforehand.  Epicentre and origin time
+    give way with them; a single step of Gauss and Newton is near enough.
+    """
+    if problem.model_error == 0.0:
+        return fit.loss
+    traced, residual, weight = problem.residuals(fit)
+    weight = weight / (fit.sigma * fit.scale) ** 2
+    angle, is_s = np.radians(traced[1]), problem.arrivals.is_s
+    jacobian = np.column_stack(
+        (
+            -traced[3] * np.sin(angle),
+            -traced[3] * np.cos(angle),
+            np.ones(angle.size),
+            np.where(is_s, 0.0, traced[2] * problem.model_error),
+            np.where(is_s, traced[2] * problem.model_error, 0.0),
+        )
+    )
+    normal = (jacobian.T * weight) @ jacobian + np.diag([0.0, 0.0, 0.0, 1.0, 1.0])
+    pull = (jacobian.T * weight) @ residual
+    return fit.loss - float(pull @ np.linalg.lstsq(normal, pull, rcond=_SINGULAR)[0])
 
 
 def _variance(problem: Problem, fit: Fit) -> float:
