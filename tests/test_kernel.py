@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -198,3 +199,47 @@ def test_what_the_workbench_names_is_there():
         assert getattr(wb, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'trigers'"):
         _ = wb.trigers
+
+
+def test_a_distribution_whose_kernels_cannot_be_imported_spoils_no_other(tmp_path):
+    for name, source in (("broken", "import nothing_of_that_name"), ("sound", GOOD)):
+        (tmp_path / f"{name}_kernels.py").write_text(source)
+        info = tmp_path / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[workbench.kernels]\n{name} = {name}_kernels\n")
+    code = "from workbench.kernel import kernels; found = kernels(); print(*kernels())"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=dict(os.environ, PYTHONPATH=str(tmp_path)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "sound_kernels.twice" in done.stdout.split()
+    assert "triggers.sta_lta" in done.stdout.split()
+    assert done.stderr.count("'broken' of broken: cannot be imported: ModuleNotFoundError") == 1
+
+
+GOOD = '''
+from workbench.kernel import kernel
+from workbench.nouns import Waveforms
+from workbench.units import Ratio
+
+
+@kernel(per="trace")
+def twice(waveforms: Waveforms, *, factor: Ratio = 2.0) -> Waveforms:
+    """Multiply.
+
+    Parameters
+    ----------
+    waveforms : Waveforms
+    factor : Ratio
+        How many times.
+
+    Returns
+    -------
+    Waveforms
+    """
+    return waveforms
+'''

@@ -25,7 +25,7 @@ import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import entry_points
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -33,6 +33,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from typing_extensions import TypeAliasType
 
 from workbench.errors import InvalidKernel, InvalidSetting, UnknownKernel
+from workbench.notices import notice
 from workbench.nouns import VelocityModel, noun_of
 from workbench.units import Unit
 
@@ -190,9 +191,23 @@ def kernels() -> dict[str, Kernel]:
     """
     for topic in _topics():
         importlib.import_module(f"workbench.kernels.{topic}")
-    for entry in entry_points(group="workbench.kernels"):
-        entry.load()
+    _load_plugins()
     return dict(sorted(_registry.items()))
+
+
+@cache
+def _load_plugins() -> None:
+    """Import the kernels of other distributions, once; one that fails is named and spoils no other."""
+    for entry in entry_points(group="workbench.kernels"):
+        try:
+            entry.load()
+        except Exception as error:  # noqa: BLE001 - whatever somebody else's module raises
+            owner = entry.dist.name if entry.dist is not None else "unknown distribution"
+            notice(
+                f"the kernels '{entry.name}' of {owner}",
+                f"cannot be imported: {type(error).__name__}: {error}",
+                "They are left out; mend or uninstall that distribution.",
+            )
 
 
 def get(name: str) -> Kernel:
