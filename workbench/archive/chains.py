@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.archive.layout import DAY_NS
-from workbench.archive.runs import Run, put_together, same_grid
+from workbench.archive.runs import Run, same_grid
 
 __all__ = ["join"]
 
@@ -63,7 +63,7 @@ class _Chain:
         self.parts = [run.data]
 
     def run(self) -> Run:
-        data = put_together(self.parts) if len(self.parts) > 1 else self.parts[0]
+        data = np.concatenate(self.parts) if len(self.parts) > 1 else self.parts[0]
         return replace(self.first, data=data, last=self.last, leap=self.leap)
 
     def reaches(self, run: Run) -> bool:

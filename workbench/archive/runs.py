@@ -25,7 +25,6 @@ __all__ = [
     "Run",
     "from_records",
     "of_record",
-    "put_together",
     "same_grid",
     "to_stream",
     "trim",
@@ -125,32 +124,24 @@ def from_records(scan: Scan, decoded: Decoded) -> list[Run]:
     edges = [0, *(np.flatnonzero(~follows) + 1).tolist(), len(rows)]
     found = []
     for first, stop in pairwise(edges):
-        parts = [decoded.samples[k] for k in good[first:stop]]
-        run = of_record(scan.ids[int(rows[first]["channel"])], rows[first], parts[0])
-        if len(parts) > 1:
-            run = replace(
-                run, data=put_together(parts), last=int(last[stop - 1]), leap=bool(rows["leap"][stop - 1])
-            )
+        run = of_record(scan.ids[int(rows[first]["channel"])], rows[first], decoded.samples[good[first]])
+        if stop - first > 1:
+            data = _end_to_end(decoded, good[first:stop])
+            run = replace(run, data=data, last=int(last[stop - 1]), leap=bool(rows["leap"][stop - 1]))
         found.append(run)
     return found
 
 
-def put_together(parts: list[Samples]) -> Samples:
-    """Put arrays end to end; those that lie so in memory already need no copy."""
-    whole = parts[0].base
-    if (
-        isinstance(whole, np.ndarray)
-        and whole.ndim == 1
-        and all(part.base is whole for part in parts)
-        and all(_address(a) + a.nbytes == _address(b) for a, b in pairwise(parts))
-    ):
-        first = (_address(parts[0]) - _address(whole)) // whole.itemsize
-        return whole[first : first + sum(len(part) for part in parts)]
-    return np.concatenate(parts)
-
-
-def _address(array: Samples) -> int:
-    return int(array.__array_interface__["data"][0])
+def _end_to_end(decoded: Decoded, places: npt.NDArray[np.intp]) -> Samples:
+    """Put the samples of records end to end; those that lie so in memory already need no copy."""
+    samples = [decoded.samples[place] for place in places]
+    ends = decoded.stop[places]
+    counts = np.array([len(one) for one in samples])
+    if ends[0] < 0 or (ends[1:] - counts[1:] != ends[:-1]).any():
+        return np.concatenate(samples)
+    first, stop = int(ends[0] - counts[0]), int(ends[-1])
+    # All of it is handed on as it is: it owns its memory, so nobody will copy it to have that.
+    return decoded.whole if stop - first == len(decoded.whole) else decoded.whole[first:stop]
 
 
 def of_record(seed_id: str, row: np.void, samples: Samples) -> Run:

@@ -56,10 +56,16 @@ class Decoded:
         Neighbours of one type share memory, end to end.
     bad : dict
         What is wrong, by the record's place.
+    whole : ndarray of int32
+        What the samples of compressed records are parts of.
+    stop : ndarray of int, shape (n_records,)
+        Where in it those of each record end; -1 if they are not in it.
     """
 
     samples: list[npt.NDArray[np.generic]]
     bad: dict[int, str]
+    whole: npt.NDArray[np.int32]
+    stop: npt.NDArray[np.int64]
 
 
 def decode(buffer: bytes | npt.NDArray[np.uint8], records: npt.NDArray[np.void]) -> Decoded:
@@ -75,7 +81,8 @@ def decode(buffer: bytes | npt.NDArray[np.uint8], records: npt.NDArray[np.void])
     samples: list[npt.NDArray[np.generic]] = [np.zeros(0, np.int32)] * len(records)
     bad: dict[int, str] = {}
     packed = (records["encoding"] == 10) | (records["encoding"] == 11)
-    _decode_steim(view, records, np.flatnonzero(packed), samples, bad)
+    stop = np.full(len(records), -1, dtype=np.int64)
+    whole = _decode_steim(view, records, np.flatnonzero(packed), samples, bad, stop)
     for place in np.flatnonzero(~packed):
         record = records[place]
         encoding = int(record["encoding"])
@@ -96,7 +103,7 @@ def decode(buffer: bytes | npt.NDArray[np.uint8], records: npt.NDArray[np.void])
                 samples[place] = found
         else:
             bad[int(place)] = "it holds text" if encoding == 0 else f"encoding {encoding} is not known"
-    return Decoded(samples, bad)
+    return Decoded(samples, bad, whole, stop)
 
 
 def _decode_steim(
@@ -105,9 +112,10 @@ def _decode_steim(
     places: npt.NDArray[np.intp],
     samples: list[npt.NDArray[np.generic]],
     bad: dict[int, str],
-) -> None:
+    stop: npt.NDArray[np.int64],
+) -> npt.NDArray[np.int32]:
     if not len(places):
-        return
+        return np.zeros(0, np.int32)
     rows = records[places]
     counts = rows["n"].astype(np.int64)
     out, status = steim(
@@ -118,14 +126,16 @@ def _decode_steim(
         np.where(rows["encoding"] == 10, 1, 2).astype(np.uint8),
         rows["big"].astype(np.bool_),
     )
-    stops = np.cumsum(counts)
-    for place, stop, count, state in zip(
-        places.tolist(), stops.tolist(), counts.tolist(), status.tolist(), strict=True
+    ends = np.cumsum(counts)
+    for place, end, count, state in zip(
+        places.tolist(), ends.tolist(), counts.tolist(), status.tolist(), strict=True
     ):
         if state == GOOD:
-            samples[place] = out[stop - count : stop]
+            samples[place] = out[end - count : end]
         else:
             bad[place] = _STEIM[state]
+    stop[places] = np.where(status == GOOD, ends, -1)
+    return out
 
 
 _STEIM = {

@@ -86,12 +86,42 @@ def _difference(buffer, at, big, version, code):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def _add(out, at, value, word, number, bits):  # type: ignore[no-untyped-def]
+    """Lay down the running sum of the differences in a word; with constants this has no branches."""
+    for k in range(number):
+        # To the top and back: the shift back carries the sign.
+        value += (word << (64 - (number - k) * bits)) >> (64 - bits)
+        out[at + k] = np.int32(value)
+    return value
+
+
+@njit(cache=True, nogil=True)
+def _add_all(out, at, value, word, number, bits):  # type: ignore[no-untyped-def]
+    """Choose the constants, from the commonest on."""
+    if bits == 8:
+        return _add(out, at, value, word, 4, 8)
+    if bits == 4:
+        return _add(out, at, value, word, 7, 4)
+    if bits == 5:
+        return _add(out, at, value, word, 6, 5)
+    if bits == 6:
+        return _add(out, at, value, word, 5, 6)
+    if bits == 10:
+        return _add(out, at, value, word, 3, 10)
+    if bits == 15:
+        return _add(out, at, value, word, 2, 15)
+    return _add(out, at, value, word, number, bits)
+
+
+@njit(cache=True, nogil=True)
 def _steim(buffer, first, stop, counts, version, big, out, status):  # type: ignore[no-untyped-def]
     at = 0
+    spare = np.empty(7, np.int32)
     for record in range(first.size):
         need = counts[record]
         done = 0
         value = np.int64(0)
+        start = np.int64(0)
         last = np.int64(0)
         sound = True
         frame = first[record]
@@ -100,7 +130,7 @@ def _steim(buffer, first, stop, counts, version, big, out, status):  # type: ign
             control = _word(buffer, frame, big[record])
             begin = 1
             if leading:
-                value = _word(buffer, frame + 4, big[record])
+                value = start = _word(buffer, frame + 4, big[record])
                 last = _word(buffer, frame + 8, big[record])
                 begin = 3
             for index in range(begin, 16):
@@ -112,19 +142,24 @@ def _steim(buffer, first, stop, counts, version, big, out, status):  # type: ign
                 if number == 0:
                     sound = False
                     break
-                for k in range(number - 1, -1, -1):
-                    if done == need:
-                        break
-                    step = (word >> (k * bits)) & ((np.int64(1) << bits) - 1)
-                    if step >> (bits - 1):
-                        step -= np.int64(1) << bits
-                    # The first difference leads here from the record before.
-                    if done > 0:
-                        value += step
-                    out[at + done] = np.int32(np.uint32(value & 0xFFFFFFFF))
-                    done += 1
+                if done + number <= need:
+                    value = _add_all(out, at + done, value, word, number, bits)
+                    done += number
+                    continue
+                if done < need:
+                    # Differences beyond the last sample are padding.
+                    _add_all(spare, 0, value, word, number, bits)
+                    out[at + done : at + need] = spare[: need - done]
+                    value = np.int64(spare[need - done - 1])
+                    done = need
             leading = False
             frame += 64
+        if done > 0:
+            # The first difference leads here from the record before, so it was one too many.
+            surplus = np.int32(out[at] - np.int32(start))
+            for k in range(at, at + done):
+                out[k] -= surplus
+            value -= surplus
         if done < need:
             status[record] = 1
         elif need > 0 and (value & 0xFFFFFFFF) != (last & 0xFFFFFFFF):
