@@ -29,7 +29,10 @@ from workbench.units import Count, DepthKm, Fraction, Kilometres, Ratio, Seconds
 __all__ = ["associate"]
 
 _CAREFUL = 100.0
-"""How many times rarer chance is than Markov's inequality promises; see `docs/accuracy.md`."""
+"""How many times rarer chance is than Markov's inequality promises.
+
+Measured on picks drawn at random; with it, as many events come as `false_per_day` says.
+"""
 
 _PICK_ERRORS = {"P": 0.1, "S": 0.2}
 """Standard errors of picks that state none, s: those of `locators.geiger`."""
