@@ -1,4 +1,4 @@
-"""The associator: against a published catalogue, against earthquakes that were generated, and on bad lists."""
+"""The associator: a published catalogue, earthquakes that were generated, chance, and bad lists."""
 
 from __future__ import annotations
 
