@@ -70,6 +70,9 @@ _CLASSES, _DOUBT = 5, 5.0
 _ROOM = 1.15
 """Allowance for residuals that the cut at three standard errors has taken away."""
 
+_BUSIEST = 5.0
+"""How many times the median of the stations one station counts, at most, in the usual rate of picks."""
+
 _TIGHTEST, _WIDEST = 0.4, 2.0
 """Bounds on the factor by which arrivals scatter less or more than assumed."""
 
@@ -179,14 +182,15 @@ class _Picks:
         """Rate of picks of each label at a station, over all, 1/s.
 
         Of the first pick of each station only half counts: it says that the station
-        works more than how often it picks, and a list may be of a single event.
+        works more than how often it picks, and a list may be of a single event.  A
+        station that has gone wild says little about the others.
         """
         duration = max(float(np.ptp(self.time)), 2 * RATE_S)
         rate = np.empty(3)
         for label in range(3):
-            here = self.station[self.label == label]
-            stations = max(np.unique(here).size, 1)
-            rate[label] = max(here.size / stations - 0.5, 0.5) / duration
+            counts = np.unique(self.station[self.label == label], return_counts=True)[1]
+            typical = float(np.minimum(counts, _BUSIEST * np.median(counts)).mean()) if counts.size else 0.0
+            rate[label] = max(typical - 0.5, 0.5) / duration
         return rate
 
     def blocks(self, ground: Ground) -> Iterator[tuple[float, float]]:
@@ -303,23 +307,3 @@ def _worth(probability: Floats, taken: Floats, left_over: Floats) -> Floats:
     known = np.isfinite(probability)
     worth[known] = ratio[np.searchsorted(edges, probability[known], side="right")]
     return worth
-
-
-def _scatter(events: list[Found], assumed: Spread) -> Spread:
-    """Find how far arrivals scatter in fact."""
-    scores: tuple[list[Floats], list[Floats]] = ([], [])
-    for event in events:
-        n = event.picks.size
-        if n < _TELLING:
-            continue
-        for phase in range(2):
-            mine = event.phases == phase
-            # Four unknowns take up some of the residuals.
-            scores[phase].append(event.residual[mine] / event.error[mine] * math.sqrt(n / (n - 4)))
-    factors = [1.0, 1.0]
-    for phase in range(2):
-        found = np.concatenate([np.empty(0), *scores[phase]])
-        if found.size >= _ENOUGH:
-            scale = 1.4826 * float(np.median(np.abs(found)))
-            factors[phase] = min(max(_ROOM * scale, _TIGHTEST), _WIDEST)
-    return assumed._replace(p=factors[0], s=factors[1])
