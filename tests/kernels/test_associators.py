@@ -16,7 +16,7 @@ from obspy.core.inventory import Network, Station
 
 from swarms import MODEL, START, hits, noise, swarm
 from workbench import kernel
-from workbench.errors import BadVelocityModel, InvalidSetting, MissingCoordinates, NoData
+from workbench.errors import BadInput, BadVelocityModel, InvalidSetting, MissingCoordinates, NoData
 from workbench.kernels.associators import associate
 from workbench.maths.geodesy import distance_azimuth
 from workbench.notices import listen
@@ -252,7 +252,23 @@ def test_a_station_that_goes_wild_spoils_nothing():
     assert len(events) - len(pairs) <= 1
 
 
+@pytest.mark.parametrize("span", [(0.0, 600.0), (200.0, 230.0)])
+def test_thousands_of_picks_at_one_station_hide_no_earthquake(span):
+    """Its rate is its own, and does not make picks at the other stations more likely by chance."""
+    made = swarm(10, seed=5)
+    random = np.random.default_rng(3)
+    for at in random.uniform(*span, 5000):
+        made.add("S03", "PS"[random.integers(2)], float(at))
+    events = found(made)
+    assert len(hits(events, made)) == len(events) == 10
+
+
 # Bad input
+
+
+def test_a_pick_without_a_time_is_refused():
+    with pytest.raises(BadInput, match="row 2 has no time"):
+        Picks([{"station": "S00", "phase": "P", "time": START}, {"station": "S01", "phase": "P"}])
 
 
 def test_a_station_without_coordinates_is_named():
