@@ -21,7 +21,7 @@ from workbench.nouns import Events, Picks, Stations, VelocityModel, Waveforms
 from workbench.preferred import preferred_origin
 from workbench.units import Count, Hertz, Ratio, Seconds
 
-FREELY = 100.0
+FREELY = 300.0
 """Events a day that association may propose by chance; reading their phases weeds them out."""
 
 
