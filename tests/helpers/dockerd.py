@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import docker
-from docker.errors import APIError, DockerException
+import httpx
+from docker.errors import APIError
 
 from workbench_hub.health import wait_for
 
@@ -21,7 +22,7 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _TABLES = ("filter", "nat")
 KEPT = "TEST_DOCKER_ROOT"
-"""Environment variable: a directory where the daemon's data are kept from run to run, for those who develop."""
+"""Environment variable: where the daemon's data are kept from run to run, for developers."""
 
 
 @dataclass
@@ -120,10 +121,11 @@ class Daemon:
     def answers(self) -> bool:
         if self.process is not None and self.process.poll() is not None:
             raise AssertionError(f"dockerd ended with {self.process.returncode}\n{self.said()}")
+        transport = httpx.HTTPTransport(uds=str(self.root / "docker.sock"))
         try:
-            with self.client() as client:
-                return bool(client.ping())
-        except (DockerException, APIError, OSError):
+            with httpx.Client(transport=transport, timeout=5) as client:
+                return client.get("http://docker/_ping").status_code == httpx.codes.OK
+        except httpx.HTTPError:
             return False
 
     def said(self, lines: int = 20) -> str:
