@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import docker
-import httpx
-from docker.errors import APIError
+from docker.errors import APIError, DockerException
 
 from workbench_hub.health import wait_for
 
@@ -121,11 +121,16 @@ class Daemon:
     def answers(self) -> bool:
         if self.process is not None and self.process.poll() is not None:
             raise AssertionError(f"dockerd ended with {self.process.returncode}\n{self.said()}")
-        transport = httpx.HTTPTransport(uds=str(self.root / "docker.sock"))
+        # A connection that is refused is left open by docker's client and by httpx.
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(self.root / "docker.sock"))
+            except OSError:
+                return False
         try:
-            with httpx.Client(transport=transport, timeout=5) as client:
-                return client.get("http://docker/_ping").status_code == httpx.codes.OK
-        except httpx.HTTPError:
+            with self.client() as client:
+                return bool(client.ping())
+        except (DockerException, OSError):
             return False
 
     def said(self, lines: int = 20) -> str:
