@@ -1,0 +1,69 @@
+"""The policy of a site: one file of data, complete and checked before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from pydantic import Field
+
+from workbench_hub.policy.people import Group, Identities, Part, User
+from workbench_hub.policy.quantities import Label, Name, NetworkKey
+from workbench_hub.policy.work import (
+    Announcement,
+    Culling,
+    Egress,
+    Folder,
+    Home,
+    Image,
+    Network,
+    Profile,
+    Site,
+    Slurm,
+)
+
+__all__ = ["Policy"]
+
+
+class Policy(Part):
+    """What a site allows, to whom."""
+
+    version: Literal[1]
+    """Form of this file."""
+    metadata: Site = Site()
+    admins: tuple[Name, ...] = ()
+    """Users who see and stop others' servers."""
+    identity: Identities = Identities()
+    groups: dict[Label, Group] = Field(default_factory=dict)
+    users: dict[Name, User] = Field(default_factory=dict)
+    images: dict[Label, Image] = Field(min_length=1)
+    """The closed catalogue; the first one is the default."""
+    profiles: dict[Label, Profile] = Field(min_length=1)
+    """Sizes of servers; the first one is the default."""
+    networks: dict[NetworkKey, Network] = Field(default_factory=dict)
+    """Who sees which network; `*` stands for those that are not named. What no rule covers nobody sees."""
+    home: Home = Home()
+    folders: dict[Label, Folder] = Field(default_factory=dict)
+    egress: Egress = Egress()
+    culling: Culling = Culling()
+    announcements: tuple[Announcement, ...] = ()
+    slurm: Slurm = Slurm()
+
+    def profiles_of(self, groups: Iterable[str]) -> dict[str, Profile]:
+        """Return the profiles that somebody of these groups may choose, in the order of the file."""
+        return {name: item for name, item in self.profiles.items() if _for(item.groups, groups)}
+
+    def images_of(self, groups: Iterable[str], profile: str = "") -> dict[str, Image]:
+        """Return the images that somebody of these groups may choose, for one profile or for any."""
+        named = self.profiles[profile].images if profile else ()
+        return {
+            name: self.images[name] for name in named or self.images if _for(self.images[name].groups, groups)
+        }
+
+    def is_admin(self, name: str) -> bool:
+        """Whether a user administers the hub."""
+        return name in self.admins
+
+
+def _for(allowed: tuple[str, ...], groups: Iterable[str]) -> bool:
+    return not allowed or not set(allowed).isdisjoint(groups)
