@@ -1,0 +1,69 @@
+"""The warden: looks names up anew, and puts the walls up again where they fell.
+
+Another firewall's restart, or a ``iptables --flush`` by hand, takes our hooks away while
+users' containers run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Event
+from time import monotonic
+
+from workbench.errors import WorkbenchError
+from workbench_hub.network.firewall import apply, missing
+from workbench_hub.network.plan import Plan
+
+__all__ = ["Warden"]
+
+
+@dataclass
+class Warden:
+    """Keeps the rules of a deployment.
+
+    Parameters
+    ----------
+    plan : callable
+        Returns the plan of now, with names looked up.
+    say : callable
+        Takes a line for the log.
+    every : float
+        Seconds between two looks at the rules.
+    renew : float
+        Seconds between two look-ups of the names.
+    """
+
+    plan: Callable[[], Plan]
+    say: Callable[[str], None]
+    every: float = 10.0
+    renew: float = 600.0
+    stop: Event = field(default_factory=Event)
+
+    def run(self) -> None:
+        """Look after the rules until `stop` is set."""
+        plan, renewed = self._look(None), monotonic()
+        while not self.stop.wait(self.every):
+            if plan is None or monotonic() - renewed > self.renew:
+                plan, renewed = self._look(plan), monotonic()
+            else:
+                self._mend(plan)
+
+    def _look(self, before: Plan | None) -> Plan | None:
+        """Return the plan of now; the one before where there is none."""
+        try:
+            plan = self.plan()
+        except WorkbenchError as error:
+            self.say(f"the old rules stay: {error}")
+            return before
+        self._mend(plan)
+        return plan
+
+    def _mend(self, plan: Plan) -> None:
+        try:
+            fallen = missing(plan)
+            if fallen:
+                apply(plan)
+                self.say(f"put up: {'; '.join(fallen)}")
+        except WorkbenchError as error:
+            self.say(f"the walls are not up: {error}")
