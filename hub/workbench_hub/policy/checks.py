@@ -132,6 +132,11 @@ def _identity(policy: Policy) -> Iterator[Problem]:
     if identity.source == "oidc" and identity.oidc is None:
         remedy = "Give `identity.oidc` with issuer, client_id and client_secret_file."
         yield Problem(("identity", "source"), "is oidc, and the provider is not said", remedy)
+    if identity.oidc is not None:
+        issuer = identity.oidc.issuer
+        if issuer.scheme != "https" and issuer.host not in ("127.0.0.1", "localhost", "[::1]"):
+            remedy = "Use https: whoever is between could log in as anybody."
+            yield Problem(("identity", "oidc", "issuer"), "is not https", remedy)
     if identity.local.last_uid < identity.local.first_uid:
         yield Problem(("identity", "local", "last_uid"), "is less than `first_uid`", "Swap them.")
     if identity.local.first_uid < identity.minimum_uid:

@@ -105,7 +105,7 @@ def _validate(data: dict[str, Any]) -> tuple[Policy | None, list[Problem]]:
     except ValidationError as error:
         problems = [_problem(item, data) for item in error.errors(include_url=False)]
     rest: dict[str, Any] = deepcopy(data)
-    for deep in (99, 99, 2, 1, 0):
+    for deep in (99, 99, 2, 1, 1):
         rest["version"] = 1
         for section, stand_in in _STAND_INS.items():
             rest[section] = rest.get(section) or {"none": stand_in}
@@ -126,10 +126,8 @@ def _drop(data: Any, location: Location) -> None:
         except (KeyError, IndexError, TypeError):
             continue
         holder, last, data = data, part, inside
-    if isinstance(holder, dict):
-        del holder[last]
-    elif isinstance(holder, list) and isinstance(last, int):
-        del holder[last]
+    if isinstance(holder, dict | list) and last is not None:
+        del holder[last]  # type: ignore[arg-type]
 
 
 def _problem(item: ErrorDetails, data: Any) -> Problem:

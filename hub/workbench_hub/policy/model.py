@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from workbench.access import Access, Rule
 from workbench_hub.policy.people import Group, Identities, Part, User
 from workbench_hub.policy.quantities import Label, Name, NetworkKey
 from workbench_hub.policy.work import (
@@ -16,7 +17,6 @@ from workbench_hub.policy.work import (
     Folder,
     Home,
     Image,
-    Network,
     Profile,
     Site,
     Slurm,
@@ -40,7 +40,7 @@ class Policy(Part):
     """The closed catalogue; the first one is the default."""
     profiles: dict[Label, Profile] = Field(min_length=1)
     """Sizes of servers; the first one is the default."""
-    networks: dict[NetworkKey, Network] = Field(default_factory=dict)
+    networks: dict[NetworkKey, Rule] = Field(default_factory=dict)
     """Who sees which network; `*` stands for those that are not named. What no rule covers nobody sees."""
     home: Home = Home()
     folders: dict[Label, Folder] = Field(default_factory=dict)
@@ -59,6 +59,11 @@ class Policy(Part):
         return {
             name: self.images[name] for name in named or self.images if _for(self.images[name].groups, groups)
         }
+
+    @property
+    def access(self) -> Access:
+        """The rules on networks."""
+        return Access(self.networks)
 
     def is_admin(self, name: str) -> bool:
         """Whether a user administers the hub."""

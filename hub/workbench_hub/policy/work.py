@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from workbench_hub.policy.people import Part
-from workbench_hub.policy.quantities import Digest, Duration, Host, Label, NetworkKey, Size
+from workbench_hub.policy.quantities import Digest, Duration, Host, Label, Size
 
 __all__ = [
     "Announcement",
@@ -19,8 +19,6 @@ __all__ = [
     "Folder",
     "Home",
     "Image",
-    "Network",
-    "NetworkKey",
     "Profile",
     "Site",
     "Slurm",
@@ -57,20 +55,6 @@ class Profile(Part):
     """How many servers of this profile a user may have at a time."""
     groups: tuple[Label, ...] = ()
     """Groups that may choose it; empty: everybody."""
-
-
-class Network(Part):
-    """Who sees the data of a seismic network."""
-
-    access: Literal["open", "restricted", "embargoed"]
-    groups: tuple[Label, ...] = ()
-    """Who sees it while it is restricted or embargoed."""
-    until: AwareDatetime | None = None
-    """End of the embargo; from then on it is open."""
-    years: tuple[int, int] | None = None
-    """First and last year of a code that others use in other years; the key is then `XK_2018`."""
-    stations: Literal["open", "as data"] = "as data"
-    """Whether everybody sees the description of the stations, or who sees the data."""
 
 
 class Home(Part):
