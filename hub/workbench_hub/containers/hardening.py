@@ -22,7 +22,6 @@ LEAST_PIDS = 1024
 
 _API = "1.41"  # of Docker 20.10; create_host_config asks for one to choose what it may say
 _CPU_PERIOD = 100_000
-_OPEN_FILES = 65_536
 _TMPFS = "rw,nosuid,nodev"
 
 
@@ -172,10 +171,7 @@ def _shares(limits: Limits) -> dict[str, Any]:
         "cpu_period": _CPU_PERIOD,
         "cpu_quota": int(limits.cpus * _CPU_PERIOD),
         "pids_limit": max(limits.pids, LEAST_PIDS),
-        "ulimits": [
-            Ulimit(name="nofile", soft=_OPEN_FILES, hard=_OPEN_FILES),
-            Ulimit(name="core", soft=0, hard=0),
-        ],
+        "ulimits": [Ulimit(name="core", soft=0, hard=0)],
         "log_config": LogConfig(
             type=LogConfig.types.JSON, config={"max-size": str(limits.log), "max-file": "2"}
         ),
