@@ -3,6 +3,11 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 VENV := .venv/bin
 ENVIRONMENT = @test -n "$(PYTHON)" || { echo "Python 3.11 is needed. On Debian 12: apt-get install python3" >&2; exit 1; }; $(PYTHON) hub/environment.py
 
+# Which way users' servers run: `make up PROFILE=host`.
+ifdef PROFILE
+export WORKBENCH_PROFILE := $(PROFILE)
+endif
+
 .PHONY: help setup up down status logs test test-long lint bench docs lock clean
 .DEFAULT_GOAL := help
 
@@ -12,7 +17,7 @@ help:  ## say what can be done
 setup:  ## create .venv and install what is locked
 	$(ENVIRONMENT) run
 
-up: setup  ## start everything on this machine (WORKBENCH_PORT, WORKBENCH_STATE)
+up: setup  ## start everything on this machine; PROFILE=host: each user in a container (WORKBENCH_PORT, WORKBENCH_STATE)
 	@$(VENV)/workbench-hub up
 
 down:  ## stop everything, users' servers too

@@ -22,7 +22,8 @@ class Settings(BaseSettings):
 
     state: Path = Field(
         default=Path("~/.local/state/workbench"),
-        description="Directory of everything that lives on: archive, databases, homes, logs, secrets.",
+        description="Directory of everything that lives on: archive, databases, homes, logs, secrets; "
+        "with profile host /var/lib/workbench by default.",
     )
     profile: Literal["embedded", "host"] | None = Field(
         default=None,
@@ -87,6 +88,8 @@ class Settings(BaseSettings):
     @property
     def state_dir(self) -> Path:
         """The state directory, absolute."""
+        if self.profile == "host" and "state" not in self.model_fields_set:
+            return Path("/var/lib/workbench")  # accounts other than root's have to get into it
         return self.state.expanduser().absolute()
 
     @property

@@ -1,0 +1,93 @@
+"""The network of a deployment's containers: put up at the start, watched while it runs, taken away.
+
+As a program it is the warden, one of the processes of the list.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from datetime import UTC, datetime
+from threading import Event
+from typing import Any
+
+import docker
+from docker.errors import DockerException
+
+from workbench.errors import Unavailable
+from workbench.settings import Settings
+from workbench_hub import network
+from workbench_hub.deployment import Deployment
+
+__all__ = ["connect", "down", "main", "plan", "up"]
+
+_SECONDS = 60
+
+
+def connect(deployment: Deployment) -> docker.DockerClient:
+    """Return a client of the deployment's Docker daemon.
+
+    Raises
+    ------
+    Unavailable
+        If it does not answer.
+    """
+    url = deployment.settings.docker
+    try:
+        client = docker.DockerClient(base_url=url, timeout=_SECONDS)
+        client.ping()
+    except DockerException as error:
+        remedy = "Is it installed (apt-get install docker.io) and started?  WORKBENCH_DOCKER names another."
+        raise Unavailable(f"The Docker daemon at {url}", "does not answer", remedy) from error
+    return client
+
+
+def plan(deployment: Deployment) -> network.Plan:
+    """Return what the network is to be, by the policy in force."""
+    ports = deployment.ports
+    doors = (network.Door("hub", ports["hub"]), network.Door("web services", ports["api"]))
+    name = network.bridge_name(deployment.state)
+    return network.planned(deployment.policy.egress, doors, deployment.state, deployment.run, name)
+
+
+def up(deployment: Deployment) -> None:
+    """Make bridge and walls, or see that they stand."""
+    wanted = plan(deployment)
+    client = connect(deployment)
+    try:
+        network.ensure(client, wanted)
+    finally:
+        client.close()
+    network.apply(wanted)
+
+
+def down(deployment: Deployment) -> None:
+    """Take bridge and walls away, once no container is left on it."""
+    client = connect(deployment)
+    name = network.bridge_name(deployment.state)
+    try:
+        network.remove_bridge(client, name)
+    finally:
+        client.close()
+    network.remove(name)
+
+
+def main() -> None:
+    """Look after the walls until told to stop."""
+    deployment, stop = Deployment(Settings()), Event()
+
+    def end(*_: Any) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    network.Warden(lambda: plan(deployment), _say, stop=stop).run()
+
+
+def _say(words: str) -> None:
+    line = {"timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": "warning"}
+    print(json.dumps(line | {"logger": "warden", "event": words}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
