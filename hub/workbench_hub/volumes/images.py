@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import struct
 import subprocess
 from contextlib import suppress
 from dataclasses import replace
@@ -14,6 +16,7 @@ from workbench_hub.volumes.usage import Usage, of_file_system, size
 
 __all__ = ["ImageQuota"]
 
+_LOG = logging.getLogger("workbench_hub.volumes")
 _SMALLEST = 16 * 2**20
 _SPARE = 256 * 2**20
 """What the disk below must have free: an image that cannot grow gives its user errors instead of 'full'."""
@@ -59,14 +62,18 @@ class ImageQuota:
             self._room(home)
             self._make(image, home, uid, gid, wanted, inodes)
         if not self.is_mounted(home):
-            self._resize_at_rest(image, wanted)
+            # Elsewhere it may still be in use: two that write the same blocks would destroy it.
+            devices = _devices(image)
+            if not devices:
+                self._resize_at_rest(image, wanted)
             # What is in it is its user's: nothing of it may act as another, or as a device.
-            _run("mount", "-o", "loop,nosuid,nodev,noatime", os.fspath(image), os.fspath(home))
+            how = "nosuid,nodev,noatime" if devices else "loop,nosuid,nodev,noatime"
+            _run("mount", "-o", how, devices[0] if devices else os.fspath(image), os.fspath(home))
             with suppress(OSError):
                 (
                     home / "lost+found"
                 ).rmdir()  # users wonder; the file system makes another where it needs one
-        elif image.stat().st_size < wanted:
+        elif _length(image) < wanted:
             self._grow(image, wanted)
 
     def usage(self, home: Path) -> Usage:
@@ -118,29 +125,40 @@ class ImageQuota:
         """Check the file system, and make it as large or small as it should be, if what is in it fits."""
         # 1 and 2 mean that errors were found and mended.
         _run("e2fsck", "-p", os.fspath(image), most=3)
-        now = image.stat().st_size
+        now = _length(image)
+        if now == wanted:
+            return
         if now < wanted:
             os.truncate(image, wanted)
-            _run("resize2fs", os.fspath(image))
-        elif now > wanted:
-            _run("e2fsck", "-f", "-p", os.fspath(image), most=3)
-            # It refuses where more is used than that; then the home stays as large as it is.
-            done = _run("resize2fs", os.fspath(image), f"{wanted // _MEBIBYTE}M", most=255)
-            if done == 0:
-                os.truncate(image, wanted)
+        _run("e2fsck", "-f", "-p", os.fspath(image), most=3)
+        # It does not shrink below what is in it; then the home stays as large as it is.
+        _run("resize2fs", os.fspath(image), f"{wanted // _MEBIBYTE}M", most=255 if now > wanted else 0)
+        os.truncate(image, max(_length(image), wanted))
 
     def _grow(self, image: Path, wanted: int) -> None:
-        """Make it larger while somebody works in it."""
-        devices = subprocess.run(
-            ["losetup", "--noheadings", "--output", "NAME", "--associated", os.fspath(image)],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.split()
+        """Make it larger while it is in use; where the system forbids that, the next start does it."""
         os.truncate(image, wanted)
-        for device in devices:
-            _run("losetup", "--set-capacity", device)
-            _run("resize2fs", device)
+        for device in _devices(image):
+            try:
+                _run("losetup", "--set-capacity", device)
+                _run("resize2fs", device)
+            except Unavailable as error:
+                _LOG.warning("%s grows when it is next mounted: %s", image, error)
+
+
+def _devices(image: Path) -> list[str]:
+    """Return the loop devices that hold an image."""
+    listed = ["losetup", "--noheadings", "--output", "NAME", "--associated", os.fspath(image)]
+    return subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
+
+
+def _length(image: Path) -> int:
+    """Return how long the file system in an image is, as its superblock says."""
+    with image.open("rb") as file:
+        file.seek(1024)
+        block = file.read(32)
+    (blocks,), (power,) = struct.unpack_from("<I", block, 4), struct.unpack_from("<I", block, 24)
+    return int(blocks) << (10 + int(power))
 
 
 def _run(*command: str, most: int = 0) -> int:

@@ -54,9 +54,10 @@ def of_file_system(path: Path, *, counted: bool) -> Usage:
     free = stat.f_bavail * stat.f_frsize
     if not counted:
         return Usage(None, None, free=free)
+    used = (stat.f_blocks - stat.f_bfree) * stat.f_frsize
     return Usage(
-        used=(stat.f_blocks - stat.f_bfree) * stat.f_frsize,
-        limit=stat.f_blocks * stat.f_frsize,
+        used=used,
+        limit=used + free,  # as df counts: the file system keeps a little for itself
         files=stat.f_files - stat.f_ffree,
         most_files=stat.f_files,
         free=free,
