@@ -51,7 +51,8 @@ def host(c: Any, d: Deployment) -> None:
     spawner.policy, spawner.docker_url = d.policy, d.settings.docker
     spawner.state_dir, spawner.archive, spawner.catalogue = str(d.state), str(d.archive), str(d.catalogue)
     spawner.services_url = f"http://{d.ip}:{d.ports['api']}/services/workbench/"
-    spawner.network_name, spawner.hosts, spawner.prefix = plan.name, plan.hosts, plan.bridge
+    spawner.network_name, spawner.prefix = plan.name, plan.bridge
+    spawner.names_dir, spawner.dns = str(walls.names(d)), list(plan.dns)
     spawner.labels = {"workbench.deployment": plan.bridge}
     c.Spawner.start_timeout, c.Spawner.http_timeout = _SPAWN_SECONDS, _SPAWN_SECONDS
     c.JupyterHub.concurrent_spawn_limit = _AT_ONCE

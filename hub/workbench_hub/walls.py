@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import signal
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -19,7 +20,7 @@ from workbench.settings import Settings
 from workbench_hub import network
 from workbench_hub.deployment import Deployment
 
-__all__ = ["connect", "down", "main", "plan", "up"]
+__all__ = ["connect", "down", "main", "names", "plan", "up"]
 
 _SECONDS = 60
 
@@ -59,6 +60,12 @@ def up(deployment: Deployment) -> None:
     finally:
         client.close()
     network.apply(wanted)
+    network.write_resolver(wanted, names(deployment))
+
+
+def names(deployment: Deployment) -> Path:
+    """Return the directory of the files that tell containers names of hosts."""
+    return deployment.run / "names"
 
 
 def down(deployment: Deployment) -> None:
@@ -81,7 +88,7 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
-    network.Warden(lambda: plan(deployment), _say, stop=stop).run()
+    network.Warden(lambda: plan(deployment), _say, names(deployment), stop=stop).run()
 
 
 def _say(words: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from time import monotonic, time
@@ -19,7 +20,7 @@ import httpx
 from docker.errors import APIError
 from dockerspawner import DockerSpawner
 from jupyterhub.spawner import SpawnException
-from traitlets import Dict, Instance, Unicode, default
+from traitlets import Dict, Instance, List, Unicode, default
 
 from workbench.errors import ResourceExceeded, Unavailable, WorkbenchError
 from workbench_hub.containers import pages
@@ -31,6 +32,7 @@ from workbench_hub.containers.records import Notice, Record
 from workbench_hub.containers.session import Session, Site, container, prepare, who
 from workbench_hub.containers.watch import Given, Watch
 from workbench_hub.names import safe_name
+from workbench_hub.network import resolver_mounts
 from workbench_hub.policy import Policy
 
 __all__ = ["ContainerSpawner", "SpawnFailed"]
@@ -61,7 +63,8 @@ class ContainerSpawner(DockerSpawner):
     catalogue = Unicode(config=True, help="The file that the build of the images wrote.")
     docker_url = Unicode("unix:///var/run/docker.sock", config=True, help="Address of the Docker daemon.")
     services_url = Unicode(config=True, help="Where the web services are, seen from a container.")
-    hosts = Dict(config=True, help="Names of hosts that are known in containers, and their addresses.")
+    names_dir = Unicode(config=True, help="Directory of the files that tell containers names of hosts.")
+    dns = List(Unicode(), config=True, help="Name servers that containers may ask.")
     labels = Dict(config=True, help="Labels of each container, such as the deployment's mark.")
 
     def __init__(self, **kwargs: Any) -> None:
@@ -269,9 +272,11 @@ class ContainerSpawner(DockerSpawner):
             | {"WORKBENCH_ARCHIVE": self.archive, "WORKBENCH_URL": self.services_url},
             network=self.network_name,
             labels=dict(self.labels) | {"workbench.user": self.user.name, "workbench.server": self.name},
-            hosts=dict(self.hosts),
+            dns=tuple(self.dns),
             port=self.port,
         )
+        if self.names_dir:
+            asked = replace(asked, mounts=(*asked.mounts, *resolver_mounts(Path(self.names_dir))))
         created = await self.daemon.ask("create_container", **arguments(asked))
         self.object_id = created["Id"]
         await self.daemon.ask("start", self.object_id)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Event
 from time import monotonic
 
 from workbench.errors import WorkbenchError
 from workbench_hub.network.firewall import apply, missing
 from workbench_hub.network.plan import Plan
+from workbench_hub.network.resolver import write_resolver
 
 __all__ = ["Warden"]
 
@@ -28,6 +30,8 @@ class Warden:
         Returns the plan of now, with names looked up.
     say : callable
         Takes a line for the log.
+    names : Path, optional
+        Directory of the files that tell containers names of hosts.
     every : float
         Seconds between two looks at the rules.
     renew : float
@@ -36,6 +40,7 @@ class Warden:
 
     plan: Callable[[], Plan]
     say: Callable[[str], None]
+    names: Path | None = None
     every: float = 10.0
     renew: float = 600.0
     stop: Event = field(default_factory=Event)
@@ -57,6 +62,8 @@ class Warden:
             self.say(f"the old rules stay: {error}")
             return before
         self._mend(plan)
+        if self.names is not None:
+            write_resolver(plan, self.names)
         return plan
 
     def _mend(self, plan: Plan) -> None:
