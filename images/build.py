@@ -1,0 +1,82 @@
+"""Build the images of the workbench: ``python images/build.py [NAME...] --docker URL --out DIR``.
+
+Builds the named images (all of them, where none is named) and what they are
+made from, each after its parent; what the daemon has already is not built
+again.  Writes ``DIR/catalogue.json``, which names each image by its digest,
+and a bill of materials for each.
+
+::
+
+    python images/build.py                           # all
+    python images/build.py user --out /var/lib/wb    # the users' image alone
+    python images/build.py --from-user groups/volcano
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from building import catalogue, roots
+from building.engine import Engine
+from building.recipes import RECIPES, ROOT
+from building.work import Build
+
+from workbench.errors import WorkbenchError
+
+
+def main() -> None:
+    """Build what the command line names."""
+    options = parse(sys.argv[1:])
+    build = Build(
+        engine=Engine(options.docker),
+        out=options.out.absolute(),
+        cache=options.cache.absolute(),
+        root=options.root,
+        slim=options.slim,
+        fresh=options.fresh,
+        say=say,
+    )
+    try:
+        if options.from_user:
+            from building.groups import build_group
+
+            build_group(build, options.from_user.absolute())
+        else:
+            build.images(options.names or RECIPES)
+    except WorkbenchError as error:
+        sys.exit(f"{error}")
+    say(f"Wrote {options.out / catalogue.FILE}")
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line."""
+    here = (
+        os.environ.get("WORKBENCH_DOCKER") or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+    )
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(RECIPES)}")
+    parser.add_argument("--docker", default=here, metavar="URL", help=f"the daemon ({here})")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "dist" / "images", help="where catalogue.json goes"
+    )
+    parser.add_argument("--cache", type=Path, default=caches / "seismic-workbench" / "images")
+    parser.add_argument("--root", choices=["auto", "registry", "debootstrap"], default="auto")
+    parser.add_argument("--slim", default=roots.SLIM, metavar="IMAGE", help="what a registry is asked for")
+    parser.add_argument("--fresh", action="store_true", help="build all anew, Debian included")
+    parser.add_argument("--from-user", type=Path, metavar="DIR", help="build a group's image from the user's")
+    return parser.parse_args(arguments)
+
+
+def say(words: str) -> None:
+    """Say what is being done."""
+    sys.stderr.write(f"{words}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""The building itself: each image after its parent, and only what is not there yet."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from building import catalogue, roots, sbom, wheels
+from building.catalogue import Entry
+from building.engine import Engine
+from building.errors import BuildFailed, UnsafeImage
+from building.recipes import IMAGES, RECIPES, ROOT, Recipe, order
+
+__all__ = ["Build"]
+
+_PROXY = ROOT / ".venv" / "proxy"
+_UNWANTED = shutil.ignore_patterns(".*", "__pycache__", "*.pyc", "node_modules", "environment.py", "proxy")
+
+
+@dataclass(frozen=True)
+class Build:
+    """A build on one daemon.
+
+    Parameters
+    ----------
+    engine : Engine
+        The daemon that builds and keeps the images.
+    out : Path
+        Where catalogue and bills of materials are written.
+    cache : Path
+        Where Debian and wheels are kept from one build to the next.
+    root, slim : str
+        Where Debian comes from: see `roots.prepare`.
+    fresh : bool
+        Build all anew.
+    say : callable
+        Told what is being done.
+    """
+
+    engine: Engine
+    out: Path
+    cache: Path
+    root: str = "auto"
+    slim: str = roots.SLIM
+    fresh: bool = False
+    say: Callable[[str], None] = lambda words: None
+    _keys: dict[str, str] = field(default_factory=dict)
+
+    def images(self, names: Iterable[str]) -> dict[str, Entry]:
+        """Build images and what they are made from, and enter them into the catalogue."""
+        self.engine.check()
+        recipes = order(names)
+        self.say("Preparing Debian")
+        debian = roots.prepare(self.engine, self.cache, how=self.root, slim=self.slim, fresh=self.fresh)
+        built: dict[str, Entry] = {}
+        for recipe in recipes:
+            built[recipe.name] = self.image(recipe, built, debian)
+        catalogue.add(self.out, built)
+        return built
+
+    def image(self, recipe: Recipe, built: dict[str, Entry], debian: roots.Root) -> Entry:
+        """Build one image unless the daemon has it already."""
+        parent = built[recipe.parent].digest if recipe.parent else debian.image
+        lock = recipe.lock.read_text()
+        extra = [self.library] if recipe.library else []
+        with self._context(recipe, lock, extra) as context:
+            argument = "BASE" if recipe.parent else "ROOT"
+            network = "none" if recipe.parent or debian.complete else "host"
+            return self.make(recipe, context, {argument: parent}, network)
+
+    def make(self, recipe: Recipe, context: Path, arguments: dict[str, str], network: str = "none") -> Entry:
+        """Build one image from a folder that holds all that it needs."""
+        tag = f"{recipe.image}:{_hash(context, arguments)[:12]}"
+        begun = time.monotonic()
+        digest = "" if self.fresh else self.engine.find(tag)
+        if not digest:
+            self.say(f"Building {recipe.image}")
+            labels = {"org.opencontainers.image.title": recipe.title}
+            digest = self.engine.build(context, tag, arguments=arguments, labels=labels, network=network)
+        entry = self._examine(recipe, digest, tag)
+        seconds = time.monotonic() - begun
+        self.say(f"{entry.tag}  {entry.size / 1e6:.0f} MB  {seconds:.0f} s  {digest}")
+        return entry
+
+    @cached_property
+    def library(self) -> Path:
+        """Our own library, as a wheel."""
+        return wheels.library(self.cache / "library")
+
+    def _examine(self, recipe: Recipe, digest: str, tag: str) -> Entry:
+        """Look into an image: nothing may raise rights; what is in it is written down."""
+        inventory: dict[str, Any] = self.engine.ask(digest, IMAGES / "building" / "inventory.py")
+        if inventory["problems"]:
+            self.engine.do("image", "rm", "--force", digest)
+            raise UnsafeImage(recipe.image, "; ".join(inventory["problems"][:10]), "It was removed again.")
+        about = self.engine.inspect(digest)
+        self.engine.do("tag", digest, f"{recipe.image}:latest")
+        bill = self.out / "sbom" / f"{recipe.name}-{digest.removeprefix('sha256:')[:12]}.cdx.json"
+        built = about["Created"].partition(".")[0].removesuffix("Z") + "Z"
+        sbom.write(bill, sbom.bill(recipe.image, digest, built, inventory))
+        libraries = _chief(recipe, inventory["python"])
+        parent = RECIPES[recipe.parent].image if recipe.parent in RECIPES else ""
+        where = str(bill.relative_to(self.out))
+        return Entry(recipe.image, digest, recipe.title, built, where, libraries, about["Size"], tag, parent)
+
+    @contextmanager
+    def _context(self, recipe: Recipe, lock: str, extra: list[Path]) -> Iterator[Path]:
+        """Gather what a build needs in a folder of its own."""
+        self.cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f"{recipe.name}-", dir=self.cache) as name:
+            context = Path(name)
+            for path in sorted(recipe.folder.iterdir()):
+                _copy(path, context / path.name)
+            shutil.copy(IMAGES / "base" / "install", context / "install")
+            for inside, source in recipe.files:
+                _copy(source, context / inside)
+            if recipe.proxy:
+                _copy_proxy(context / "proxy")
+            (context / "wheels").mkdir()
+            for wheel in [*wheels.fetch(lock, self.cache / "wheels"), *extra]:
+                os.link(wheel, context / "wheels" / wheel.name)
+            whole = lock + "".join(map(wheels.requirement, extra))
+            (context / "requirements.lock").write_text(whole)
+            yield context
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=_UNWANTED)
+    else:
+        shutil.copy(source, target)
+
+
+def _copy_proxy(target: Path) -> None:
+    if not (_PROXY / "node_modules").is_dir():
+        raise BuildFailed(str(_PROXY), "the proxy is not installed", "Run `make setup` first.")
+    shutil.copytree(_PROXY, target, symlinks=True)
+
+
+def _hash(context: Path, arguments: dict[str, str]) -> str:
+    """Return what an image is built from, as one hash."""
+    found = sha256(json.dumps(arguments, sort_keys=True).encode())
+    for path in sorted(context.rglob("*")):
+        if path.is_file():
+            # The lock file holds the hash of each wheel.
+            what = path.name if path.suffix == ".whl" else sha256(path.read_bytes()).hexdigest()
+            found.update(f"{path.relative_to(context)} {path.stat().st_mode & 0o111} {what}\n".encode())
+    return found.hexdigest()
+
+
+def _chief(recipe: Recipe, installed: list[dict[str, str]]) -> dict[str, str]:
+    """Return the libraries that an image is chosen for: what was asked for, not what that needs."""
+    asked = set()
+    step: Recipe | None = recipe
+    while step is not None:
+        asked |= wheels.asked(step.folder / "requirements.in")
+        step = RECIPES.get(step.parent)
+    versions = {wheels.canonical(row["name"]): row["version"] for row in installed}
+    return {name: versions[name] for name in sorted(asked) if name in versions}
