@@ -20,7 +20,7 @@ _LEFT_OUT = (
     "turtledemo",
     "ensurepip",
     "dist-packages",
-    "__pycache__",
+    "site-packages",
 )
 
 
