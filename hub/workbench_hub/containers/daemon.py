@@ -13,10 +13,17 @@ from docker.errors import APIError, DockerException
 
 from workbench.errors import Unavailable
 
-__all__ = ["Daemon"]
+__all__ = ["SILENT", "Daemon", "NoDaemon"]
+
+SILENT = "The Docker daemon"
+"""What the words of `NoDaemon` begin with."""
 
 _SECONDS = 60
 _AT_ONCE = 16  # stopping a container takes seconds, and twenty people may come at once
+
+
+class NoDaemon(Unavailable):
+    """The daemon does not answer, so that nobody knows."""
 
 
 class Daemon:
@@ -35,8 +42,8 @@ class Daemon:
         ------
         docker.errors.APIError
             If the daemon refuses.
-        Unavailable
-            If it does not answer, so that nobody knows.
+        NoDaemon
+            If it does not answer.
         """
         return await asyncio.wrap_future(self._threads.submit(self.call, method, *args, **kwargs))
 
@@ -89,5 +96,5 @@ class Daemon:
             self._clients.append(self._local.client)
         return self._local.client
 
-    def _silent(self, error: Exception) -> Unavailable:
-        return Unavailable(f"The Docker daemon at {self.url}", f"does not answer ({error!r:.200})")
+    def _silent(self, error: Exception) -> NoDaemon:
+        return NoDaemon(f"{SILENT} at {self.url}", f"does not answer ({error!r:.200})")

@@ -9,7 +9,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from workbench_hub.containers.choices import Offer
-from workbench_hub.containers.diagnosis import Diagnosis, size
+from workbench_hub.containers.evidence import Diagnosis
+from workbench_hub.containers.words import size
 from workbench_hub.deployment import package_file
 
 __all__ = ["TEMPLATES", "diagnosis_html", "form_html"]

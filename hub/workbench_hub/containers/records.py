@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from workbench_hub.containers.diagnosis import Diagnosis
+from workbench_hub.containers.evidence import Diagnosis
 from workbench_hub.deployment import write
 
 __all__ = ["Notice", "Record"]

@@ -6,29 +6,29 @@ hub goes on answering meanwhile.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from workbench_hub.containers.catalogue import Chosen, choose_image
 from workbench_hub.containers.choices import Choice, choose
-from workbench_hub.containers.diagnosis import Space, size
 from workbench_hub.containers.hardening import PRIVATE, Container, Limits
 from workbench_hub.identity import Identity, gids, identify
-from workbench_hub.names import safe_name
 from workbench_hub.policy import Policy
+from workbench_hub.volumes import Usage, Volumes
 
-__all__ = ["Session", "Site", "container", "prepare", "who"]
+__all__ = ["Session", "Site", "container", "prepare"]
 
 
-@dataclass(frozen=True, slots=True)
 class Site:
-    """Where things are on this host.
+    """Where things are on this host, and what is allowed; one for all users.
 
-    Attributes
+    Parameters
     ----------
+    policy : Policy
     state : Path
         The state directory.
     archive : Path
@@ -37,10 +37,25 @@ class Site:
         What the build of the images wrote.
     """
 
-    policy: Policy
-    state: Path
-    archive: Path
-    catalogue: Path
+    def __init__(self, policy: Policy, state: Path, archive: Path, catalogue: Path) -> None:
+        self.policy = policy
+        self.state = state
+        self.archive = archive
+        self.catalogue = catalogue
+
+    @cached_property
+    def volumes(self) -> Volumes:
+        """Homes, folders and archive."""
+        homes, folders = self.state / "homes", self.state / "folders"
+        return Volumes(self.policy, homes=homes, folders=folders, archive=self.archive)
+
+    def who(self, name: str, auth_state: Mapping[str, Any] | None) -> Identity:
+        """Return who a user is on this host."""
+        return identify(name, self.policy, auth_state, register=self.state / "hub" / "uids.json")
+
+    def release(self, name: str) -> None:
+        """Let go of a home in which nobody works any more, whoever its user is by now."""
+        self.volumes.release(Identity(name, uid=0, gid=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +67,11 @@ class Session:
     image: Chosen
     limits: Limits
     home: Path
-    space: Space | None
+    usage: Usage
     groups: tuple[int, ...]
     mounts: tuple[tuple[Path, str, bool], ...]
 
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What the user should know before it is too late."""
-        if self.space is None or self.space.share < 0.9:
-            return ()
-        return (f"Your home is nearly full: {size(self.space.used)} of {size(self.space.limit)}.",)
-
-
-def who(name: str, site: Site, auth_state: Mapping[str, Any] | None) -> Identity:
-    """Return who a user is on this host."""
-    return identify(name, site.policy, auth_state, register=site.state / "hub" / "uids.json")
+    warnings: tuple[str, ...] = ()
 
 
 def prepare(
@@ -79,24 +84,30 @@ def prepare(
     WorkbenchError
         If the user may not, or something that is needed is not there; the words say what.
     """
-    identity = who(name, site, auth_state)
+    identity = site.who(name, auth_state)
     choice = choose(options, site.policy, identity.groups)
     image = choose_image(choice.image, site.policy, site.catalogue)
+    usage = site.volumes.prepare(identity)
+    mounts = site.volumes.mounts(identity, datetime.now(UTC))
     profile = choice.limits
-    limits = Limits(memory=profile.memory, cpus=profile.cpus, pids=profile.pids, tmp=profile.tmp)
-    home = site.state / "homes" / safe_name(identity.name)
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.chown(home, identity.uid, identity.gid)
     return Session(
         identity=identity,
         choice=choice,
         image=image,
-        limits=limits,
-        home=home,
-        space=None,
+        limits=Limits(memory=profile.memory, cpus=profile.cpus, pids=profile.pids, tmp=profile.tmp),
+        home=site.volumes.homes.path(identity),
+        usage=usage,
         groups=gids(identity, site.policy),
-        mounts=((home, str(home), False),),
+        mounts=tuple((mount.source, str(mount.target), mount.read_only) for mount in mounts),
+        warnings=tuple(_warnings(usage, site.policy)),
     )
+
+
+def _warnings(usage: Usage, policy: Policy) -> Iterator[str]:
+    if usage.full:
+        yield f"Your home is full: {usage}. The server starts; delete what you do not need."
+    elif usage.share >= policy.home.warn_at:
+        yield f"Your home is nearly full: {usage}."
 
 
 def container(session: Session, *, environment: dict[str, str], **asked: Any) -> Container:

@@ -22,14 +22,14 @@ from dockerspawner import DockerSpawner
 from jupyterhub.spawner import SpawnException
 from traitlets import Dict, Instance, List, Unicode, default
 
-from workbench.errors import ResourceExceeded, Unavailable, WorkbenchError
+from workbench.errors import ResourceExceeded, WorkbenchError
 from workbench_hub.containers import pages
 from workbench_hub.containers.choices import from_form, offered
-from workbench_hub.containers.daemon import Daemon
-from workbench_hub.containers.diagnosis import Diagnosis, Evidence
+from workbench_hub.containers.daemon import Daemon, NoDaemon
+from workbench_hub.containers.evidence import Diagnosis, Evidence
 from workbench_hub.containers.hardening import arguments
 from workbench_hub.containers.records import Notice, Record
-from workbench_hub.containers.session import Session, Site, container, prepare, who
+from workbench_hub.containers.session import Session, Site, container, prepare
 from workbench_hub.containers.watch import Given, Watch
 from workbench_hub.names import safe_name
 from workbench_hub.network import resolver_mounts
@@ -40,6 +40,7 @@ __all__ = ["ContainerSpawner", "SpawnFailed"]
 _LOOK_SECONDS = 0.2
 _MARGIN_SECONDS = 5.0  # of the hub's own limit, so that it is we who give up, with the reason
 _STOP_SECONDS = 10
+_SITES: dict[tuple[str, str, str], Site] = {}
 
 
 class SpawnFailed(SpawnException):
@@ -102,8 +103,11 @@ class ContainerSpawner(DockerSpawner):
 
     @property
     def site(self) -> Site:
-        """Where things are on this host."""
-        return Site(self.policy, Path(self.state_dir), Path(self.archive), Path(self.catalogue))
+        """Where things are on this host: the same for all users, and the policy that the hub started with."""
+        places = (self.state_dir, self.archive, self.catalogue)
+        if places not in _SITES:
+            _SITES[places] = Site(self.policy, *map(Path, places))
+        return _SITES[places]
 
     @property
     def daemon(self) -> Daemon:
@@ -162,27 +166,17 @@ class ContainerSpawner(DockerSpawner):
         SpawnFailed
             If it does not; with the diagnosis.
         """
-        begun, self._done, session = monotonic(), [], None
-        self._say("Looking up who you are and what you may use")
+        begun, self._done = monotonic(), []
         try:
-            auth_state = await self.user.get_auth_state()
-            session = await asyncio.to_thread(
-                prepare, self.user.name, self.user_options, self.site, auth_state
-            )
-            self._take_place(session)
+            session = await self._prepare()
             await self._make(session)
             address = await self.get_ip_and_port()
             await self._first_answer(address, session, begun)
-        except Unavailable as error:
-            raise await self._give_up(await self.watch.evidence(self.given, error=str(error))) from error
+        except (NoDaemon, APIError, OSError) as error:
+            words = str(getattr(error, "explanation", None) or error)
+            raise await self._give_up(await self.watch.evidence(self.given, error=words)) from error
         except WorkbenchError as error:
             raise await self._give_up(Evidence(refused=str(error))) from error
-        except APIError as error:
-            words = str(error.explanation or error)
-            space = session.space if session else None
-            raise await self._give_up(
-                await self.watch.evidence(self.given, error=words, home=space)
-            ) from error
         await asyncio.to_thread(self.record.forget)
         return address
 
@@ -210,8 +204,10 @@ class ContainerSpawner(DockerSpawner):
         self.clear_state()
 
     async def run_post_stop_hook(self) -> Any:
-        """Remove what is left of a server that ended by itself."""
+        """Take away what is left of a server that has ended, however it did."""
         await self._remove_container()
+        if not any(other.active for other in self.user.spawners.values() if other is not self):
+            await asyncio.to_thread(self.site.release, self.user.name)
         return super().run_post_stop_hook()
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
@@ -230,10 +226,19 @@ class ContainerSpawner(DockerSpawner):
         """Return the form of choices; nothing where there is no choice."""
         auth_state = await self.user.get_auth_state()
         try:
-            identity = await asyncio.to_thread(who, self.user.name, self.site, auth_state)
+            identity = await asyncio.to_thread(self.site.who, self.user.name, auth_state)
         except WorkbenchError:
             return ""  # the start refuses, and says why
         return pages.form_html(offered(self.policy, identity.groups), dict(self.user_options or {}))
+
+    async def _prepare(self) -> Session:
+        self._say("Looking up who you are and what you may use")
+        auth_state = await self.user.get_auth_state()
+        session = await asyncio.to_thread(prepare, self.user.name, self.user_options, self.site, auth_state)
+        self._take_place(session)
+        for warning in session.warnings:
+            self._say(warning)
+        return session
 
     def _take_place(self, session: Session) -> None:
         """Take one of the profile's places; nothing is awaited between looking and taking."""
@@ -291,7 +296,7 @@ class ContainerSpawner(DockerSpawner):
                 waited = monotonic() - begun
                 if ended is not None or waited > self.start_timeout - _MARGIN_SECONDS:
                     evidence = await self.watch.evidence(
-                        self.given, waited=0.0 if ended is not None else waited, home=session.space
+                        self.given, waited=0.0 if ended is not None else waited, home=session.usage
                     )
                     raise await self._give_up(evidence)
                 await asyncio.sleep(_LOOK_SECONDS)
@@ -306,7 +311,7 @@ class ContainerSpawner(DockerSpawner):
     async def _remove_container(self) -> None:
         try:
             await self.daemon.remove(self.object_name)
-        except (APIError, Unavailable) as error:
+        except (APIError, NoDaemon) as error:
             self.log.warning("%s stays: %s", self.object_name, error)
 
     def _say(self, words: str) -> None:

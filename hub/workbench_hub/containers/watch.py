@@ -8,11 +8,13 @@ from dataclasses import asdict, dataclass, replace
 from time import time
 from typing import Any, Self
 
-from workbench.errors import Unavailable
 from workbench_hub.containers.counters import Counters, read
-from workbench_hub.containers.daemon import Daemon
-from workbench_hub.containers.diagnosis import Diagnosis, Evidence, Space, diagnose, size
+from workbench_hub.containers.daemon import Daemon, NoDaemon
+from workbench_hub.containers.diagnosis import diagnose
+from workbench_hub.containers.evidence import Diagnosis, Evidence
 from workbench_hub.containers.records import Record
+from workbench_hub.containers.words import size
+from workbench_hub.volumes import Usage
 
 __all__ = ["Given", "Watch"]
 
@@ -70,7 +72,7 @@ class Watch:
         """
         try:
             container = await self.daemon.find(self.name)
-        except Unavailable as error:
+        except NoDaemon as error:
             self.log.warning("%s: %s", self.name, error)
             return None
         if container is None:
@@ -99,7 +101,7 @@ class Watch:
         return diagnosis
 
     async def evidence(
-        self, given: Given | None, *, error: str = "", waited: float = 0.0, home: Space | None = None
+        self, given: Given | None, *, error: str = "", waited: float = 0.0, home: Usage | None = None
     ) -> Evidence:
         """Gather what there is to see."""
         found = Evidence(error=error, waited=waited, counters=self.counters, home=home)
@@ -116,7 +118,7 @@ class Watch:
         try:
             container = await self.daemon.find(self.name)
             log = await self.daemon.log(self.name, _LOG_LINES) if container else ()
-        except Unavailable as silent:
+        except NoDaemon as silent:
             return replace(found, error=error or str(silent))
         if container is None:
             return found
