@@ -45,6 +45,8 @@ class Policy(Part):
     home: Home = Home()
     folders: dict[Label, Folder] = Field(default_factory=dict)
     egress: Egress = Egress()
+    accept: tuple[Literal["live-restore", "no-new-privileges", "seccomp"], ...] = ()
+    """Walls that Docker's Swarm mode lacks and this site does without; `workbench-hub doctor` names them."""
     culling: Culling = Culling()
     announcements: tuple[Announcement, ...] = ()
     slurm: Slurm = Slurm()
