@@ -21,6 +21,7 @@ LEAST_PIDS = 1024
 """With fewer processes and threads a user's own libraries lock him out of his server."""
 
 _API = "1.41"  # of Docker 20.10; create_host_config asks for one to choose what it may say
+_PRIVATE_BYTES = 256 * 2**20
 _CPU_PERIOD = 100_000
 _TMPFS = "rw,nosuid,nodev"
 
@@ -80,7 +81,7 @@ class Container:
     mounts: tuple[tuple[Path, str, bool], ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
-    hosts: dict[str, str] = field(default_factory=dict)
+    hostname: str = "workbench"
     dns: tuple[str, ...] = ()
     port: int = 8888
 
@@ -101,7 +102,7 @@ def arguments(container: Container) -> dict[str, Any]:
         "environment": _threads(limits.threads) | _private() | container.environment,
         "user": f"{container.uid}:{container.gid}",
         "working_dir": container.home,
-        "hostname": "workbench",
+        "hostname": container.hostname,
         "labels": container.labels,
         "ports": [container.port],
         "stop_signal": "SIGTERM",
@@ -140,12 +141,11 @@ def _walls(container: Container) -> dict[str, Any]:
         "tmpfs": {
             # Programs build and load libraries in /tmp, so it is the one place in memory they may run from.
             "/tmp": f"{_TMPFS},exec,mode=1777,size={container.limits.tmp}",  # noqa: S108
-            PRIVATE: f"{own},size={container.limits.tmp}",
+            PRIVATE: f"{own},size={_PRIVATE_BYTES}",
         },
         "mounts": [_mount(*mount) for mount in container.mounts],
         "group_add": [str(gid) for gid in container.groups],
         "network_mode": container.network,
-        "extra_hosts": container.hosts or None,
         "dns": list(container.dns) or None,
         "sysctls": {"net.ipv6.conf.all.disable_ipv6": "1"},
         "ipc_mode": "private",

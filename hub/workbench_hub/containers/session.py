@@ -120,7 +120,6 @@ def container(session: Session, *, environment: dict[str, str], **asked: Any) ->
         groups=session.groups,
         home=home,
         limits=limits,
-        mounts=session.mounts,
         environment=environment
         | {
             "HOME": home,

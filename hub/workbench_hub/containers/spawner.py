@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from time import monotonic, time
@@ -32,7 +31,7 @@ from workbench_hub.containers.records import Notice, Record
 from workbench_hub.containers.session import Session, Site, container, prepare
 from workbench_hub.containers.watch import Given, Watch
 from workbench_hub.names import safe_name
-from workbench_hub.network import resolver_mounts
+from workbench_hub.network.resolver import HOSTNAME, resolver_mounts
 from workbench_hub.policy import Policy
 
 __all__ = ["ContainerSpawner", "SpawnFailed"]
@@ -276,12 +275,12 @@ class ContainerSpawner(DockerSpawner):
             environment=self.get_env()
             | {"WORKBENCH_ARCHIVE": self.archive, "WORKBENCH_URL": self.services_url},
             network=self.network_name,
+            hostname=HOSTNAME,
             labels=dict(self.labels) | {"workbench.user": self.user.name, "workbench.server": self.name},
+            mounts=(*session.mounts, *(resolver_mounts(Path(self.names_dir)) if self.names_dir else ())),
             dns=tuple(self.dns),
             port=self.port,
         )
-        if self.names_dir:
-            asked = replace(asked, mounts=(*asked.mounts, *resolver_mounts(Path(self.names_dir))))
         created = await self.daemon.ask("create_container", **arguments(asked))
         self.object_id = created["Id"]
         await self.daemon.ask("start", self.object_id)
