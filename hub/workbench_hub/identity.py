@@ -76,6 +76,7 @@ def identify(
     entry = policy.users.get(name)
     host = _host(name) if policy.identity.source in ("nss", "pam", "oidc") else None
     claims = _claims(auth_state) if policy.identity.source == "oidc" else {}
+    _admitted(name, policy, claims)
     claimed = _claimed(name, policy, claims)
     said = {
         "the policy": _pair(entry.uid, entry.gid) if entry else None,
@@ -142,6 +143,21 @@ def _claims(auth_state: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return claims if isinstance(claims, Mapping) else {}
 
 
+def _admitted(name: str, policy: Policy, claims: Mapping[str, Any]) -> None:
+    """See that somebody is in one of the provider's groups that may log in."""
+    oidc = policy.identity.oidc
+    if policy.identity.source != "oidc" or oidc is None or not oidc.allow_groups:
+        return
+    if set(oidc.allow_groups).isdisjoint(_listed(claims.get(oidc.groups_claim))):
+        wanted = ", ".join(oidc.allow_groups)
+        problem = f"is in none of the identity provider's groups that may log in ({wanted})"
+        raise _refused(name, problem, "add the person to one of them")
+
+
+def _listed(value: Any) -> set[str]:
+    return {item for item in value if isinstance(item, str)} if isinstance(value, list | tuple) else set()
+
+
 def _claimed(name: str, policy: Policy, claims: Mapping[str, Any]) -> tuple[int, int] | None:
     oidc = policy.identity.oidc
     if oidc is None or not oidc.uid_claim or claims.get(oidc.uid_claim) in (None, ""):
@@ -192,10 +208,7 @@ def _groups(
     belongs = set(entry.groups) if entry else set()
     belongs |= {group for group, item in policy.groups.items() if name in item.members}
     if policy.identity.oidc is not None:
-        listed = claims.get(policy.identity.oidc.groups_claim)
-        belongs |= (
-            {item for item in listed if isinstance(item, str)} if isinstance(listed, list | tuple) else set()
-        )
+        belongs |= _listed(claims.get(policy.identity.oidc.groups_claim))
     if host is not None:
         for gid in os.getgrouplist(name, host.pw_gid):
             try:

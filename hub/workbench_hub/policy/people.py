@@ -62,7 +62,10 @@ class Oidc(Part):
     client_id: str
     client_secret_file: Path
     """File with the client's secret; nobody but the hub may read it."""
+    ca_file: Path | None = None
+    """Certificates that vouch for the provider, where it has none of a public authority."""
     name_claim: str = "preferred_username"
+    """Claim that names the user: one that the provider gives to no two people."""
     groups_claim: str = "groups"
     uid_claim: str = ""
     """Claim that holds the uid; empty: from `users`, or from the host's user of that name."""
