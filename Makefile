@@ -51,6 +51,7 @@ bench:  ## measure against the peers
 docs:  ## write the generated pages of docs/
 	$(ENVIRONMENT) test
 	@$(VENV)/python -m workbench.cli.reference
+	@$(VENV)/python -m workbench_hub.policy.reference
 
 lock:  ## write the lock files anew from pyproject.toml
 	$(ENVIRONMENT) lock

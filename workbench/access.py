@@ -27,6 +27,7 @@ class Rule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     access: Literal["open", "restricted", "embargoed"]
+    """Who sees the data."""
     groups: tuple[str, ...] = ()
     """Groups that see it while it is restricted or embargoed."""
     until: AwareDatetime | None = None

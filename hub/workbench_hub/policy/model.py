@@ -31,11 +31,15 @@ class Policy(Part):
     version: Literal[1]
     """Form of this file."""
     metadata: Site = Site()
+    """What users read about who runs this."""
     admins: tuple[Name, ...] = ()
     """Users who see and stop others' servers."""
     identity: Identities = Identities()
+    """Where names, uids and groups come from."""
     groups: dict[Label, Group] = Field(default_factory=dict)
+    """Groups, by name: of the host, of the identity provider, or of this file alone."""
     users: dict[Name, User] = Field(default_factory=dict)
+    """Users of whom there is something to say, by name."""
     images: dict[Label, Image] = Field(min_length=1)
     """The closed catalogue; the first one is the default."""
     profiles: dict[Label, Profile] = Field(min_length=1)
@@ -43,13 +47,19 @@ class Policy(Part):
     networks: dict[NetworkKey, Rule] = Field(default_factory=dict)
     """Who sees which network; `*` stands for those that are not named. What no rule covers nobody sees."""
     home: Home = Home()
+    """Users' homes."""
     folders: dict[Label, Folder] = Field(default_factory=dict)
+    """Folders that groups share, by name."""
     egress: Egress = Egress()
+    """What users' servers reach outside; all else is rejected."""
     accept: tuple[Literal["live-restore", "no-new-privileges", "seccomp"], ...] = ()
     """Walls that Docker's Swarm mode lacks and this site does without; `workbench-hub doctor` names them."""
     culling: Culling = Culling()
+    """When idle servers are stopped."""
     announcements: tuple[Announcement, ...] = ()
+    """What users read on the hub's pages."""
     slurm: Slurm = Slurm()
+    """The cluster."""
 
     def profiles_of(self, groups: Iterable[str]) -> dict[str, Profile]:
         """Return the profiles that somebody of these groups may choose, in the order of the file."""

@@ -41,6 +41,7 @@ class User(Part):
     gid: Gid | None = None
     """Number of the main group; by default the same as `uid`."""
     groups: tuple[Label, ...] = ()
+    """Groups that the user belongs to."""
     accounts: tuple[Label, ...] = ()
     """SLURM accounts, besides those of the groups."""
     home: Size | None = None
@@ -51,7 +52,9 @@ class LocalUids(Part):
     """Uids that the hub hands out itself, one to each new name: development only."""
 
     first_uid: Annotated[int, Field(ge=1000, lt=2**31)] = 20000
+    """The first of them."""
     last_uid: Annotated[int, Field(ge=1000, lt=2**31)] = 29999
+    """The last of them."""
 
 
 class Oidc(Part):
@@ -60,6 +63,7 @@ class Oidc(Part):
     issuer: HttpUrl
     """Address that `/.well-known/openid-configuration` is below."""
     client_id: str
+    """What the provider calls this hub."""
     client_secret_file: Path
     """File with the client's secret; nobody but the hub may read it."""
     ca_file: Path | None = None
@@ -67,10 +71,13 @@ class Oidc(Part):
     name_claim: str = "preferred_username"
     """Claim that names the user: one that the provider gives to no two people."""
     groups_claim: str = "groups"
+    """Claim that lists the user's groups; those that the policy knows count."""
     uid_claim: str = ""
     """Claim that holds the uid; empty: from `users`, or from the host's user of that name."""
     gid_claim: str = ""
+    """Claim that holds the number of the main group; empty: the same as the uid."""
     scopes: tuple[str, ...] = ("openid", "profile", "email")
+    """What the provider is asked for."""
     login_service: str = "your institute's account"
     """What the log-in button says."""
     allow_groups: tuple[str, ...] = ()
@@ -85,5 +92,8 @@ class Identities(Part):
     minimum_uid: Annotated[int, Field(ge=1000)] = 1000
     """Who has a smaller uid is not let in."""
     local: LocalUids = LocalUids()
+    """The uids of `local`."""
     oidc: Oidc | None = None
+    """The provider of `oidc`."""
     pam_service: str = "login"
+    """File below `/etc/pam.d` that says how passwords are checked."""

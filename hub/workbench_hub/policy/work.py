@@ -29,6 +29,7 @@ class Image(Part):
     """An image of the closed catalogue."""
 
     title: str
+    """What people read."""
     build: Label | None = None
     """Its name in the catalogue that the build writes; that says the digest."""
     digest: Digest | None = None
@@ -41,15 +42,18 @@ class Profile(Part):
     """A size of server."""
 
     title: str
+    """What people read."""
     description: str = ""
+    """What it has, for those who choose."""
     images: tuple[Label, ...] = ()
     """Images to choose from, the first is the default; empty: all that the user may have."""
     cpus: Annotated[float, Field(gt=0, le=1024)] = 1.0
-    memory: Size = Field(default=Size(2 * 2**30), validate_default=False)
+    """Cores, also as parts of one."""
+    memory: Size = Field(default="2 GiB", validate_default=True)
     """Memory, and memory with swap: there is no swap."""
     pids: Annotated[int, Field(ge=1024, le=2**22)] = 1024
     """Processes and threads; fewer than 1024 lock users out of their own servers."""
-    tmp: Size = Field(default=Size(2**30), validate_default=False)
+    tmp: Size = Field(default="1 GiB", validate_default=True)
     """Size of `/tmp`, which is memory."""
     servers: Annotated[int, Field(ge=1, le=100)] = 3
     """How many servers of this profile a user may have at a time."""
@@ -60,7 +64,8 @@ class Profile(Part):
 class Home(Part):
     """Users' homes."""
 
-    quota: Size = Field(default=Size(10 * 2**30), validate_default=False)
+    quota: Size = Field(default="10 GiB", validate_default=True)
+    """How much a home may hold; groups and users may have more."""
     method: Literal["auto", "project", "loop", "none"] = "auto"
     """How the quota is kept: by the file system's project quota, or one ext4 image per home."""
     inodes: Annotated[int, Field(ge=10_000)] = 1_000_000
@@ -79,15 +84,20 @@ class Folder(Part):
     path: Path | None = None
     """Where it is on the host; by default `folders/NAME` in the state directory."""
     title: str = ""
+    """What people read."""
 
 
 class Destination(Part):
     """Hosts that a user's container may reach."""
 
     hosts: tuple[Host, ...] = Field(min_length=1)
+    """Names, addresses or ranges of addresses."""
     ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = (443,)
+    """Ports there."""
     protocol: Literal["tcp", "udp"] = "tcp"
+    """What is spoken there."""
     title: str = ""
+    """What it is, for whoever reads the policy."""
 
 
 class Egress(Part):
@@ -103,6 +113,7 @@ class Culling(Part):
     """When an idle server is stopped.  Never one with a busy kernel, or whose user has jobs."""
 
     enabled: bool = True
+    """Whether idle servers are stopped at all."""
     idle: Duration = Field(default="24 h", validate_default=True)
     """How long nothing happens before it is stopped."""
     warn: Duration = Field(default="1 h", validate_default=True)
@@ -115,9 +126,13 @@ class Announcement(Part):
     """Something that all users, or some groups, read."""
 
     text: Annotated[str, Field(min_length=1, max_length=2000)]
+    """What is read."""
     level: Literal["info", "warning"] = "info"
+    """How loud it is."""
     begins: AwareDatetime | None = None
+    """From when on it is shown; by default at once."""
     ends: AwareDatetime | None = None
+    """Until when it is shown; by default until it is taken out."""
     groups: tuple[Label, ...] = ()
     """Who reads it; empty: everybody."""
 
@@ -139,5 +154,6 @@ class Site(Part):
     """What users read about who runs this."""
 
     title: str = "Seismic workbench"
+    """What this is called."""
     contact: str = ""
     """Who helps: an address or a telephone number, shown where something failed."""
