@@ -5,6 +5,7 @@ from workbench.settings import Settings
 from workbench_hub import logs
 from workbench_hub.configuration import PROFILES
 from workbench_hub.deployment import Deployment
+from workbench_hub.life import wiring
 
 c = get_config()  # type: ignore[name-defined]  # noqa: F821
 d = Deployment(Settings())
@@ -42,5 +43,6 @@ c.Spawner.server_token_scopes = ["users:activity!user", "access:servers!server",
 c.Spawner.default_url = "/lab"
 
 PROFILES[d.profile](c, d)
+wiring.configure(c, d)
 for fragment in d.fragments:
     load_subconfig(str(fragment))  # type: ignore[name-defined]  # noqa: F821

@@ -85,7 +85,12 @@ def docker_daemon() -> Iterator[Daemon]:
 
 @pytest.fixture(scope="session")
 def catalogue(docker_daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the images, once in a run; return the catalogue that names them by digest."""
+    """Build the images, once in a run; return the catalogue that names them by digest.
+
+    ``TEST_CATALOGUE`` names one of an earlier run, whose images are there still (see `dockerd.KEPT`).
+    """
+    if kept := os.environ.get("TEST_CATALOGUE"):
+        return Path(kept)
     out = tmp_path_factory.mktemp("images")
     build = Path(__file__).parents[1] / "images" / "build.py"
     command = [sys.executable, str(build), "user", "--docker", docker_daemon.url, "--out", str(out)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from time import monotonic, time
 from typing import Any
 
@@ -21,6 +22,8 @@ from workbench_hub.passwords import Passwords
 from workbench_hub.spawner import UNISOLATED
 
 __all__ = ["main"]
+
+_PARTS = ("doctor",)
 
 
 class _Group(click.Group):
@@ -55,6 +58,7 @@ def main(context: click.Context) -> None:
 def up(deployment: Deployment) -> None:
     """Start everything and wait until it is well."""
     begun = monotonic()
+    deployment.check()
     click.echo(f"Profile {deployment.profile}: {deployment.why}.")
     shown: dict[str, str] = {}
     try:
@@ -187,6 +191,13 @@ def passwd(deployment: Deployment, name: str, admin: bool | None) -> None:
         _show_passwords({name: Passwords(deployment.passwords).set(name, admin)})
 
 
+def _register() -> None:
+    """Take over the commands of the parts that are there."""
+    for name in _PARTS:
+        for command in import_module(f"workbench_hub.{name}.commands").commands:
+            main.add_command(command)
+
+
 def _must_run(deployment: Deployment) -> None:
     if not deployment.exists or supervision.pid(deployment) is None:
         raise Unavailable("The workbench", "is down", "`make up` starts it.")
@@ -203,3 +214,6 @@ def _duration(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}"
+
+
+_register()

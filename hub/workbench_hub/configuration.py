@@ -40,6 +40,7 @@ def embedded(c: Any, d: Deployment) -> None:
 
 def host(c: Any, d: Deployment) -> None:
     """Configure users' servers as containers, by the policy in force."""
+    from workbench_hub import authenticators
     from workbench_hub.containers import pages
     from workbench_hub.containers.spawner import ContainerSpawner
 
@@ -58,14 +59,8 @@ def host(c: Any, d: Deployment) -> None:
     c.JupyterHub.concurrent_spawn_limit = _AT_ONCE
     c.JupyterHub.allow_named_servers, c.JupyterHub.named_server_limit_per_user = True, _SERVERS
     c.JupyterHub.template_paths = [str(pages.TEMPLATES)]
-    _identity(c, d)
-
-
-def _identity(c: Any, d: Deployment) -> None:
     c.Authenticator.admin_users = set(d.policy.admins)
-    c.JupyterHub.authenticator_class = "workbench_hub.passwords.PasswordAuthenticator"
-    c.PasswordAuthenticator.path = str(d.passwords)
-    c.Authenticator.allow_all = True
+    authenticators.configure(c, d.policy, d.state, d.passwords)
 
 
 PROFILES = {"embedded": embedded, "host": host}

@@ -127,20 +127,23 @@ class Deployment:
             return "127.0.0.1"
         return str(next(IPv4Network(json.loads(subnet.read_text())).hosts()))
 
-    def create(self) -> None:
-        """Make directories, tokens and keys that are not there yet.
+    def check(self) -> None:
+        """See that the state directory was not started with another profile.
 
         Raises
         ------
         InvalidSetting
-            If the state directory was started with another profile.
+            If it was.
         """
         if self._started_with and self.profile != self._started_with:
             raise InvalidSetting(
                 f"Profile {self.profile}",
-                f"{self.state} was started as {self._started_with}, and the two keep users apart",
+                f"{self.state} was started as {self._started_with}, with other users and files",
                 "Choose another WORKBENCH_STATE.",
             )
+
+    def create(self) -> None:
+        """Make directories, tokens and keys that are not there yet."""
         for folder in (self.state, self.logs, self.homes):
             folder.mkdir(parents=True, exist_ok=True)
         for private in (self.run, self.hub, self.secrets):

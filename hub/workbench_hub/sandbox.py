@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import shutil
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from workbench.errors import Unavailable
 from workbench_hub.deployment import SERVICES, Deployment, package_file
+from workbench_hub.identity import Identity
+from workbench_hub.volumes import mounts
 
 __all__ = ["words"]
 
@@ -66,5 +69,17 @@ def _programs() -> list[Path]:
 
 def _archive(deployment: Deployment) -> list[str]:
     """Show what is open to everybody, and nothing else of the archive."""
-    archive = str(deployment.archive)
-    return ["--ro-bind-try", archive, archive]
+    nobody = Identity("web services", SERVICES, SERVICES)
+    shown = mounts(
+        nobody,
+        deployment.policy,
+        deployment.archive,
+        datetime.now(UTC),
+        homes=deployment.homes,
+        folders=deployment.state / "folders",
+    )
+    words = []
+    for mount in shown:
+        if mount.target.is_relative_to(deployment.archive):
+            words += [*_ways([mount.target]), "--ro-bind", str(mount.source), str(mount.target)]
+    return words
