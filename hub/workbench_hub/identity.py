@@ -22,11 +22,9 @@ from typing import Any
 from workbench.errors import InvalidSetting
 from workbench_hub.deployment import write
 from workbench_hub.policy import Policy
+from workbench_hub.policy.checks import USERS_GID
 
 __all__ = ["Identity", "NoIdentity", "gids", "identify"]
-
-_USERS_GID = 100
-"""Debian's group `users`, the main group of people at sites without a group for each."""
 
 _NOBODY = frozenset({65534, 65535, 2**32 - 1, 2**32 - 2})
 
@@ -113,7 +111,7 @@ def gids(identity: Identity, policy: Policy) -> tuple[int, ...]:
         gid = group_gid(name, policy)
         if gid is None or gid == identity.gid:
             continue
-        if gid < policy.identity.minimum_uid and gid != _USERS_GID:
+        if gid < policy.identity.minimum_uid and gid != USERS_GID:
             remedy = "remove the user from it, or the group from the policy"
             raise _refused(identity.name, f"is in '{name}', a group of the system (gid {gid})", remedy)
         found[gid] = None
@@ -189,7 +187,7 @@ def _check(name: str, uid: int, gid: int, policy: Policy) -> None:
         raise _refused(
             name, f"has the uid {uid}, which stands for nobody", "give the person a uid of their own"
         )
-    if (gid < least and gid != _USERS_GID) or gid >= 2**31 or gid in _NOBODY:
+    if (gid < least and gid != USERS_GID) or gid >= 2**31 or gid in _NOBODY:
         problem = f"has the main group {gid}, which is the system's"
         raise _refused(name, problem, "give the person another main group")
     others = [other for other, user in policy.users.items() if user.uid == uid and other != name]

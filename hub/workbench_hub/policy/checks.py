@@ -10,7 +10,10 @@ from workbench_hub.policy.model import Policy
 from workbench_hub.policy.people import Group, User
 from workbench_hub.policy.reading import Location, Problem
 
-__all__ = ["check", "nearest"]
+__all__ = ["USERS_GID", "check", "nearest"]
+
+USERS_GID = 100
+"""Debian's group `users`, the main group of people at sites without a group for each."""
 
 
 def check(policy: Policy, written: Mapping[str, Any]) -> Iterator[Problem]:
@@ -109,7 +112,7 @@ def _numbers(policy: Policy) -> Iterator[Problem]:
         if policy.identity.source == "local" and local.first_uid <= user.uid <= local.last_uid:
             remedy = "Choose one outside of `identity.local`, from where the hub hands out uids itself."
             yield Problem(location, f"is {user.uid}, which the hub may hand out", remedy)
-        if user.gid is not None and user.gid < least:
+        if user.gid is not None and user.gid < least and user.gid != USERS_GID:
             yield Problem(("users", name, "gid"), f"is {user.gid}, less than {least}", "Give another group.")
     gids: dict[int, str] = {}
     for name, group in policy.groups.items():
