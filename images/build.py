@@ -21,6 +21,7 @@ from pathlib import Path
 
 from building import catalogue, roots
 from building.engine import Engine
+from building.groups import build_group
 from building.recipes import RECIPES, ROOT
 from building.work import Build
 
@@ -41,8 +42,6 @@ def main() -> None:
     )
     try:
         if options.from_user:
-            from building.groups import build_group
-
             build_group(build, options.from_user.absolute())
         else:
             build.images(options.names or RECIPES)

@@ -47,7 +47,7 @@ def locked(recipe: Recipe) -> str:
 
 def needed(recipe: Recipe) -> set[str]:
     """Return the names of all packages that an image's requirements lead to."""
-    text = (recipe.folder / "requirements.in").read_text().splitlines()
+    text = recipe.asked.read_text().splitlines()
     asked = [Requirement(line) for line in text if line.strip() and not line.startswith("#")]
     found: set[tuple[str, frozenset[str]]] = set()
     while asked:

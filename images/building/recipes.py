@@ -34,6 +34,8 @@ class Recipe:
         Whether our own library is installed by it.
     proxy : bool
         Whether the hub's proxy is installed by it.
+    requirements : Path, optional
+        What people asked for, where that is not in the folder.
     """
 
     name: str
@@ -43,6 +45,12 @@ class Recipe:
     files: tuple[tuple[str, Path], ...] = ()
     library: bool = False
     proxy: bool = False
+    requirements: Path | None = None
+
+    @property
+    def asked(self) -> Path:
+        """The requirements that people wrote."""
+        return self.requirements or self.folder / "requirements.in"
 
     @property
     def image(self) -> str:

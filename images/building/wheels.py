@@ -17,7 +17,18 @@ from pathlib import Path
 from building.errors import BuildFailed
 from building.recipes import ROOT
 
-__all__ = ["asked", "canonical", "entries", "fetch", "library", "name_of", "requirement", "resolve", "target"]
+__all__ = [
+    "asked",
+    "asked_name",
+    "canonical",
+    "entries",
+    "fetch",
+    "library",
+    "name_of",
+    "requirement",
+    "resolve",
+    "target",
+]
 
 _GLIBC = 36  # that of Debian 12
 _PYTHON = "3.11"
@@ -54,7 +65,18 @@ def asked(requirements: Path) -> set[str]:
     if not requirements.is_file():
         return set()
     lines = (line.partition("#")[0].strip() for line in requirements.read_text().splitlines())
-    return {canonical(re.split(r"[=<>!~\[; ]", line, maxsplit=1)[0]) for line in lines if line}
+    return {asked_name(line) for line in lines if line}
+
+
+def asked_name(line: str) -> str:
+    """Return the name of the package that a requirement asks for.
+
+    Examples
+    --------
+    >>> asked_name("Seismic_Workbench[api]>=0.1 ; python_version > '3'")
+    'seismic-workbench'
+    """
+    return canonical(re.split(r"[=<>!~\[;( ]", line, maxsplit=1)[0])
 
 
 def entries(lock: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import time
+import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -64,22 +65,23 @@ class Build:
         debian = roots.prepare(self.engine, self.cache, how=self.root, slim=self.slim, fresh=self.fresh)
         built: dict[str, Entry] = {}
         for recipe in recipes:
-            built[recipe.name] = self.image(recipe, built, debian)
+            built[recipe.name] = self.image(recipe, built, debian, lock=recipe.lock.read_text())
         catalogue.add(self.out, built)
         return built
 
-    def image(self, recipe: Recipe, built: dict[str, Entry], debian: roots.Root) -> Entry:
+    def image(
+        self, recipe: Recipe, built: dict[str, Entry], debian: roots.Root | None = None, *, lock: str
+    ) -> Entry:
         """Build one image unless the daemon has it already."""
-        parent = built[recipe.parent].digest if recipe.parent else debian.image
-        lock = recipe.lock.read_text()
         extra = [self.library] if recipe.library else []
         with self._context(recipe, lock, extra) as context:
-            argument = "BASE" if recipe.parent else "ROOT"
-            network = "none" if recipe.parent or debian.complete else "host"
-            return self.make(recipe, context, {argument: parent}, network)
+            if recipe.parent:
+                return self._make(recipe, context, {"BASE": built[recipe.parent].digest}, "none")
+            assert debian is not None, "what has no parent is made from Debian"
+            network = "none" if debian.complete else "host"
+            return self._make(recipe, context, {"ROOT": debian.image}, network)
 
-    def make(self, recipe: Recipe, context: Path, arguments: dict[str, str], network: str = "none") -> Entry:
-        """Build one image from a folder that holds all that it needs."""
+    def _make(self, recipe: Recipe, context: Path, arguments: dict[str, str], network: str) -> Entry:
         tag = f"{recipe.image}:{_hash(context, arguments)[:12]}"
         begun = time.monotonic()
         digest = "" if self.fresh else self.engine.find(tag)
@@ -131,6 +133,7 @@ class Build:
                 os.link(wheel, context / "wheels" / wheel.name)
             whole = lock + "".join(map(wheels.requirement, extra))
             (context / "requirements.lock").write_text(whole)
+            _even_out(context)
             yield context
 
 
@@ -139,6 +142,13 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copytree(source, target, ignore=_UNWANTED)
     else:
         shutil.copy(source, target)
+
+
+def _even_out(context: Path) -> None:
+    """Give files the modes that they have in the image: what the builder's umask was does not count."""
+    for path in context.rglob("*"):
+        if path.suffix != ".whl" and not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
 
 
 def _copy_proxy(target: Path) -> None:
@@ -163,7 +173,14 @@ def _chief(recipe: Recipe, installed: list[dict[str, str]]) -> dict[str, str]:
     asked = set()
     step: Recipe | None = recipe
     while step is not None:
-        asked |= wheels.asked(step.folder / "requirements.in")
+        asked |= wheels.asked(step.asked)
         step = RECIPES.get(step.parent)
+    if "seismic-workbench" in asked:
+        asked |= {wheels.asked_name(line) for line in _project()["dependencies"]}
     versions = {wheels.canonical(row["name"]): row["version"] for row in installed}
     return {name: versions[name] for name in sorted(asked) if name in versions}
+
+
+def _project() -> dict[str, Any]:
+    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return project

@@ -30,6 +30,7 @@ def main() -> None:
         if failed:
             sys.exit(f"{module.__name__}: {failed} of its examples fail in the image")
     demonstrate()
+    associate_clutter()
     left = sorted(name for module in sources for name in uncompiled(module))
     if left:
         sys.exit(f"No example and not the demonstration calls: {', '.join(left)}.  Give each an example.")
@@ -48,6 +49,31 @@ def demonstrate() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         demonstration.main.main([folder], standalone_mode=False)
+
+
+def associate_clutter() -> None:
+    """Associate picks that belong to nothing: what a search does when it ends nowhere is compiled too."""
+    import numpy as np
+    import pandas as pd
+
+    from workbench.demo.network import MODEL, network_sequence
+
+    stations = network_sequence().stations
+    codes = [station.code for network in stations for station in network]
+    random = np.random.default_rng(1)
+    seconds = np.sort(random.uniform(0, 600, 300))
+    table = pd.DataFrame(
+        {
+            "network": "XX",
+            "station": random.choice(codes, seconds.size),
+            "location": "",
+            "channel": "HHZ",
+            "phase": random.choice(["P", "S"], seconds.size),
+            "time": np.datetime64("2024-01-01") + (seconds * 1e9).astype("timedelta64[ns]"),
+            "probability": 0.5,
+        }
+    )
+    workbench.associators.associate(workbench.Picks(table), stations, velocity_model=MODEL)
 
 
 def uncompiled(module: ModuleType) -> Iterator[str]:
