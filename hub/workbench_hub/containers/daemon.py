@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -50,12 +51,13 @@ class Daemon:
     def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """Do the same, and wait."""
         try:
+            _knock(self.url)
             return getattr(self._client(), method)(*args, **kwargs)
         except APIError as error:
             if error.is_server_error() and "dial unix" in str(error.explanation):
                 raise self._silent(error) from error  # dockerd lives, what it stands on does not
             raise
-        except (requests.ConnectionError, requests.Timeout, DockerException) as error:
+        except (OSError, DockerException) as error:  # what requests raises is an OSError, too
             raise self._silent(error) from error
 
     async def find(self, name: str) -> dict[str, Any] | None:
@@ -98,3 +100,11 @@ class Daemon:
 
     def _silent(self, error: Exception) -> NoDaemon:
         return NoDaemon(f"{SILENT} at {self.url}", f"does not answer ({error!r:.200})")
+
+
+def _knock(url: str) -> None:
+    """See that somebody listens: docker-py leaves its socket open where nobody does."""
+    scheme, _, path = url.partition("://")
+    if scheme == "unix":
+        with socket.socket(socket.AF_UNIX) as door:
+            door.connect(path)

@@ -23,6 +23,7 @@ _NEARLY = 0.97  # of the memory: what is left cannot be told from nothing
 _FULL = re.compile(r"No space left on device|Disk quota exceeded|database or disk is full", re.IGNORECASE)
 _DENIED = re.compile(r"Permission ?denied: '?(/[^'\n]*)|PermissionError.*'(/[^']*)'", re.IGNORECASE)
 _NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([^']+)'")
+_NO_PROGRAM = re.compile(r'exec: "([^"]+)": (executable file not found|stat .*: no such|.*permission denied)')
 _NO_HUB = re.compile(r"Failed to connect to (my )?Hub|Connection refused.*hub/api", re.IGNORECASE)
 
 _Cause = tuple[str, str, str]
@@ -43,7 +44,7 @@ def _causes(evidence: Evidence) -> Iterator[_Cause]:
 
 
 def _refused(evidence: Evidence) -> _Cause | None:
-    return ("refused", evidence.refused, "") if evidence.refused else None
+    return ("refused", evidence.refused, evidence.advice) if evidence.refused else None
 
 
 def _daemon(evidence: Evidence) -> _Cause | None:
@@ -150,7 +151,10 @@ def _hub(evidence: Evidence) -> _Cause | None:
 
 
 def _command(evidence: Evidence) -> _Cause | None:
-    found = re.search(r'exec: "([^"]+)": (executable file not found|.*permission denied)', evidence.said)
+    found = re.search(
+        r'exec: "([^"]+)": (executable file not found|stat .*: no such file|.*permission denied)',
+        evidence.said,
+    )
     if found is None and evidence.exit_code not in (_NOT_FOUND, _NOT_EXECUTABLE):
         return None
     name = f"'{found[1]}'" if found else "the server's program"

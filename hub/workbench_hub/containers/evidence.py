@@ -19,8 +19,8 @@ class Evidence:
 
     Attributes
     ----------
-    refused : str
-        Why it was not even tried, in a sentence that needs no doctor.
+    refused, advice : str
+        Why it was not even tried and what to do, in sentences that need no doctor.
     error : str
         What Docker said.
     exit_code : int or None
@@ -38,6 +38,7 @@ class Evidence:
     uid: int | None = None
     gid: int | None = None
     refused: str = ""
+    advice: str = ""
     error: str = ""
     exit_code: int | None = None
     oom_killed: bool = False

@@ -175,7 +175,8 @@ class ContainerSpawner(DockerSpawner):
             words = str(getattr(error, "explanation", None) or error)
             raise await self._give_up(await self.watch.evidence(self.given, error=words)) from error
         except WorkbenchError as error:
-            raise await self._give_up(Evidence(refused=str(error))) from error
+            words = f"{error.subject} {error.problem}."
+            raise await self._give_up(Evidence(refused=words, advice=error.remedy)) from error
         await asyncio.to_thread(self.record.forget)
         return address
 
