@@ -8,7 +8,7 @@ that still runs when it is seen again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -103,9 +103,12 @@ class Usage:
     ----------
     url : str
         Of the database, as SQLAlchemy writes it.
+    prepare : callable, optional
+        Called once before the first use: makes the database where it is missing.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, prepare: Callable[[], None] = lambda: None) -> None:
+        self._prepare = prepare
         # A connection for each time: pg8000 says of one that broke meanwhile not what SQLAlchemy expects.
         memory = url in ("sqlite://", "sqlite:///:memory:")
         pool = sql.pool.StaticPool if memory else sql.pool.NullPool
@@ -188,6 +191,7 @@ class Usage:
             raise Unavailable("The database of usage", f"does not answer ({error})") from error
 
     def _create(self) -> None:
+        self._prepare()
         with self.engine.begin() as connection:
             _TABLES.create_all(connection)
             versions = list(connection.scalars(sql.select(_ABOUT.c.version)))
