@@ -27,7 +27,7 @@ from workbench_hub.identity import Identity, NoIdentity, gids, identify
 from workbench_hub.passwords import PasswordAuthenticator
 from workbench_hub.policy import Policy
 
-__all__ = ["HostAuthenticator", "Identified", "LocalAuthenticator", "OidcAuthenticator", "configure"]
+__all__ = ["HostAuthenticator", "Identified", "LocalAuthenticator", "OidcAuthenticator", "check", "configure"]
 
 UIDS = Path("hub") / "uids.json"
 """Where the uids that are handed out here stand, in the state directory."""
@@ -138,6 +138,22 @@ class OidcAuthenticator(Identified, GenericOAuthenticator):
                 raise NoIdentity(f"User {name!r:.80}", problem, remedy)
             if not path.is_file() or name not in json.loads(path.read_text()):
                 write(path, json.dumps(known, indent=1), mode=0o600)
+
+
+def check(policy: Policy) -> None:
+    """See that people could log in by a policy, as far as this host can tell.
+
+    Raises
+    ------
+    InvalidSetting
+        If the secret of the identity provider, or PAM's service, is not there.
+    """
+    if policy.identity.source == "oidc" and policy.identity.oidc is not None:
+        oidc.client_secret(policy.identity.oidc)
+    service = Path("/etc/pam.d") / policy.identity.pam_service
+    if policy.identity.source == "pam" and not service.is_file():
+        remedy = "`identity.pam_service` names a file there, such as login."
+        raise InvalidSetting(str(service), "is not there", remedy)
 
 
 def configure(c: Any, policy: Policy, state: Path, passwords: Path) -> None:

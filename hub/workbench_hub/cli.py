@@ -23,7 +23,7 @@ from workbench_hub.spawner import UNISOLATED
 
 __all__ = ["main"]
 
-_PARTS = ("doctor",)
+_PARTS = ("doctor", "policy")
 
 
 class _Group(click.Group):

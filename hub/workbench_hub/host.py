@@ -13,11 +13,12 @@ import docker
 from docker.errors import ImageNotFound
 
 from workbench.errors import InvalidSetting, Unavailable, WorkbenchError
-from workbench_hub import database, walls
+from workbench_hub import authenticators, database, walls
 from workbench_hub.containers.catalogue import choose_image
 from workbench_hub.containers.hardening import missing_walls
 from workbench_hub.deployment import Deployment, package_file, write
 from workbench_hub.policy import Policy, load
+from workbench_hub.volumes import Volumes, release_all
 
 __all__ = ["check", "prepare", "remove_containers", "take_policy"]
 
@@ -36,6 +37,7 @@ def check(deployment: Deployment) -> Policy:
         If a program or the Docker daemon is missing, or that daemon lacks a wall.
     """
     policy = load(deployment.policy_file)
+    authenticators.check(policy)
     for fragment in deployment.fragments:
         _compile(fragment)
     if os.geteuid():
@@ -58,6 +60,7 @@ def check(deployment: Deployment) -> Policy:
             f"does not keep users apart: {'; '.join(problems)}",
             "See docs/running.md.",
         )
+    _volumes(deployment, policy)
     return policy
 
 
@@ -77,6 +80,7 @@ def prepare(deployment: Deployment, say: Callable[[str], None]) -> None:
         Is told what takes long.
     """
     take_policy(deployment)
+    _volumes(deployment, deployment.policy).check()
     if not deployment.settings.database.get_secret_value():
         database.create(deployment.postgres, deployment.tokens["database"])
     client = walls.connect(deployment)
@@ -103,6 +107,13 @@ def remove_containers(deployment: Deployment) -> None:
             container.remove(force=True)
     finally:
         client.close()
+    release_all(deployment.homes)
+
+
+def _volumes(deployment: Deployment, policy: Policy) -> Volumes:
+    """Return what is mounted into users' servers; one that this machine cannot make is an error here."""
+    folders = deployment.state / "folders"
+    return Volumes(policy, homes=deployment.homes, folders=folders, archive=deployment.archive)
 
 
 def _absent(deployment: Deployment, client: docker.DockerClient) -> list[str]:

@@ -15,7 +15,7 @@ import pytest
 from loginhub import LoginHub, login_hub
 from oidc import CLIENT, Provider, provider
 from workbench.errors import InvalidSetting, Unavailable
-from workbench_hub import oidc
+from workbench_hub import authenticators, oidc
 from workbench_hub.health import wait_for
 from workbench_hub.identity import Identity, identify
 from workbench_hub.passwords import Passwords
@@ -269,3 +269,12 @@ def test_passwords_made_here_are_for_development_and_the_log_says_so(tmp_path):
         assert not hub.user("gina")["admin"]
     uids = json.loads((tmp_path / "hub" / "uids.json").read_text())
     assert uids == {"gina": identify("gina", parse(POLICY), register=tmp_path / "hub" / "uids.json").uid}
+
+
+def test_what_logging_in_needs_is_looked_for_before_the_hub_starts(tmp_path):
+    with pytest.raises(InvalidSetting, match=r"/etc/pam\.d/nothing: is not there.*pam_service"):
+        authenticators.check(parse(POLICY + "identity: {source: pam, pam_service: nothing}"))
+    settings = {"issuer": "https://id.example.org", "client_id": "x", "client_secret_file": f"{tmp_path}/no"}
+    with pytest.raises(InvalidSetting, match="cannot be read"):
+        authenticators.check(parse(POLICY + "identity: " + json.dumps({"source": "oidc", "oidc": settings})))
+    authenticators.check(parse(POLICY))

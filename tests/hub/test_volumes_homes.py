@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from workbench.errors import InvalidSetting, ResourceExceeded, Unavailable
 from workbench_hub.health import wait_for
 from workbench_hub.identity import Identity
 from workbench_hub.policy import Policy, parse
-from workbench_hub.volumes import BadHome, Homes, Usage, chosen
+from workbench_hub.volumes import BadHome, Homes, Usage, chosen, release_all
 from workbench_hub.volumes.homes import quota_of
 from workbench_hub.volumes.images import ImageQuota
 from workbench_hub.volumes.projects import ProjectQuota, mounted_at
@@ -69,7 +70,7 @@ def let_go(homes: Homes) -> None:
     """Unmount all homes; who copied the mount table just then holds them a little longer."""
 
     def gone() -> bool:
-        homes.release_all()
+        release_all(homes.root)
         devices = subprocess.run(["losetup", "-a"], capture_output=True, text=True, check=True).stdout
         table = Path("/proc/self/mountinfo").read_text()
         return f"{homes.root}/" not in table and f"{homes.root}/" not in devices
@@ -233,12 +234,36 @@ def test_a_broken_image_is_mended_or_refused_with_what_the_system_says(homes):
         homes.prepare(ALICE)
 
 
-def test_plain_homes_are_not_hidden_by_images(homes, tmp_path):
-    (homes.root / "alice").mkdir(parents=True)
-    (homes.root / "alice" / "thesis").write_text("x")
-    with pytest.raises(Unavailable, match=r"plain directory with files in it.*copy it back"):
-        homes.prepare(ALICE)
-    assert (homes.root / "alice" / "thesis").exists()
+def test_a_plain_home_from_before_is_not_hidden_by_an_image(homes, caplog):
+    home = homes.root / "alice"
+    home.mkdir(parents=True)
+    (home / "thesis").write_text("x")
+    os.chown(home, ALICE.uid, ALICE.gid)
+    assert homes.prepare(ALICE).limit is None
+    assert (home / "thesis").read_text() == "x"
+    assert "has no quota: it is a plain directory" in caplog.text
+
+
+CHOOSE = """
+import sys
+from pathlib import Path
+from workbench_hub.volumes import chosen
+print(chosen("auto", Path(sys.argv[1])).method)
+"""
+
+
+def test_once_there_are_images_nothing_else_is_chosen(homes, tmp_path):
+    """Where the Docker daemon would not see what is mounted, not even a home without quota is."""
+    homes.prepare(ALICE)
+    # Known by its name: a process that waits for the end of its input.
+    program = Path(shutil.copy("/bin/cat", tmp_path / "dockerd"))
+    command = [sys.executable, "-c", CHOOSE, str(homes.root)]
+    with subprocess.Popen([program], stdin=subprocess.PIPE) as daemon:
+        wait_for(lambda: Path(f"/proc/{daemon.pid}/comm").read_text() == "dockerd\n", 10, "its name")
+        here = subprocess.run(command, capture_output=True, text=True)
+        apart = subprocess.run(["unshare", "--mount", *command], capture_output=True, text=True)
+    assert here.stdout == "loop\n", here.stderr
+    assert "needs the host's mounts, and this process has its own" in apart.stderr
 
 
 def test_a_full_disk_below_makes_no_new_home_and_locks_nobody_out(homes, tmp_path, loop):

@@ -75,12 +75,6 @@ class Homes:
             with self._alone(home):
                 self.quota.release(home)
 
-    def release_all(self) -> None:
-        """Let go of all homes, when everything stops."""
-        for home in sorted(self.root.iterdir()) if self.root.is_dir() else []:
-            if home.is_dir() and not home.name.startswith("."):
-                self.quota.release(home)
-
     @contextmanager
     def _alone(self, home: Path) -> Iterator[None]:
         """Wait until no other server of the same user starts or stops."""

@@ -14,13 +14,14 @@ from workbench.errors import ResourceExceeded, Unavailable
 from workbench_hub.volumes.projects import mounted_at
 from workbench_hub.volumes.usage import Usage, of_file_system, size
 
-__all__ = ["ImageQuota"]
+__all__ = ["ImageQuota", "release_all"]
 
 _LOG = logging.getLogger("workbench_hub.volumes")
 _SMALLEST = 16 * 2**20
 _SPARE = 256 * 2**20
 """What the disk below must have free: an image that cannot grow gives its user errors instead of 'full'."""
 _MEBIBYTE = 2**20
+_ADOPT = "Stop its user's servers, move it away, let the next start make an image, and copy the files back."
 
 
 class ImageQuota:
@@ -58,9 +59,13 @@ class ImageQuota:
         self.images.chmod(0o700)
         image, wanted = self.image(home), max(limit // _MEBIBYTE * _MEBIBYTE, _SMALLEST)
         home.mkdir(mode=0o700, exist_ok=True)
+        if not image.exists() and any(home.iterdir()):
+            # From before there were quotas, or from a backup: no reason to keep anybody out.
+            _LOG.warning("%s has no quota: it is a plain directory with files in it. %s", home, _ADOPT)
+            return
         if not image.exists():
             self._room(home)
-            self._make(image, home, uid, gid, wanted, inodes)
+            self._make(image, uid, gid, wanted, inodes)
         if not self.is_mounted(home):
             # Elsewhere it may still be in use: two that write the same blocks would destroy it.
             devices = _devices(image)
@@ -77,12 +82,14 @@ class ImageQuota:
             self._grow(image, wanted)
 
     def usage(self, home: Path) -> Usage:
-        """Say how full a home is; where it is not mounted, nobody knows."""
+        """Say how full a home is; where it is not mounted, by what its image takes."""
+        image = self.image(home)
+        if not image.exists():
+            return of_file_system(home, counted=False)
         if not self.is_mounted(home):
-            image = self.image(home)
-            taken = image.stat().st_blocks * 512 if image.exists() else 0
-            limit = image.stat().st_size if image.exists() else None
-            return Usage(taken, limit, free=max(0, (limit or 0) - taken))
+            stat = image.stat()
+            taken = min(stat.st_blocks * 512, stat.st_size)
+            return Usage(taken, stat.st_size, free=stat.st_size - taken)
         usage = of_file_system(home, counted=True)
         below = of_file_system(self.images, counted=False)
         return replace(usage, free=min(usage.free, below.free))
@@ -106,11 +113,8 @@ class ImageQuota:
                 f"The administrator has to make room before the home '{home.name}' can be used.",
             )
 
-    def _make(self, image: Path, home: Path, uid: int, gid: int, wanted: int, inodes: int) -> None:
+    def _make(self, image: Path, uid: int, gid: int, wanted: int, inodes: int) -> None:
         """Make an image whole or not at all: a half-made one would lock its user out."""
-        if any(home.iterdir()):
-            remedy = f"Move what is in it away, start the server, and copy it back: {home} becomes an image."
-            raise Unavailable(f"The home '{home.name}'", "is a plain directory with files in it", remedy)
         part = image.with_suffix(".part")
         part.unlink(missing_ok=True)
         descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -144,6 +148,13 @@ class ImageQuota:
                 _run("resize2fs", device)
             except Unavailable as error:
                 _LOG.warning("%s grows when it is next mounted: %s", image, error)
+
+
+def release_all(homes: Path) -> None:
+    """Unmount all homes below a directory, when everything stops; whatever the policy is by now."""
+    quota = ImageQuota(homes)
+    for image in sorted(quota.images.glob("*.ext4")):
+        quota.release(homes / image.stem)
 
 
 def _devices(image: Path) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -74,6 +75,8 @@ def chosen(method: str, homes: Path) -> Quota:
         "loop": lambda: ImageQuota(homes),
         "none": NoQuota,
     }
+    if method == "auto" and any((homes / ".images").glob("*.ext4")):
+        method = "loop"  # anything else would show their users empty homes
     if method != "auto":
         if why := _obstacle(method, homes):
             remedy = "Choose another `home.method` in the policy, or make that possible."
@@ -94,4 +97,19 @@ def _obstacle(method: str, homes: Path) -> str:
         return "needs a file system that is mounted with prjquota"
     if method == "loop" and not Path("/dev/loop-control").exists():
         return "needs loop devices (/dev/loop-control)"
+    if method == "loop" and not _shares_mounts():
+        return "needs the host's mounts, and this process has its own: run it without PrivateTmp and the like"
     return ""
+
+
+def _shares_mounts() -> bool:
+    """Whether what is mounted here is mounted for the Docker daemon too.
+
+    Its containers would else see empty directories.  Where none runs there is nothing to compare with.
+    """
+    daemons = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # processes come and go
+            if (process / "comm").read_text().strip() == "dockerd":
+                daemons.add((process / "ns" / "mnt").readlink())
+    return not daemons or Path("/proc/self/ns/mnt").readlink() in daemons
