@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
 
 from workbench_hub.containers.counters import Counters
 from workbench_hub.containers.words import duration, size
@@ -77,16 +76,6 @@ class Diagnosis:
 
     def __str__(self) -> str:
         return f"{self.headline} {self.remedy}".strip()
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Self:
-        """Build it from plain values."""
-        findings = tuple(Finding(**finding) for finding in values["findings"])
-        return cls(**values | {"findings": findings, "log": tuple(values["log"])})
 
 
 def findings(evidence: Evidence) -> Iterator[Finding]:

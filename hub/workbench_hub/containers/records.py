@@ -6,11 +6,11 @@ the hub, and is gone when the server has started well again.
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from workbench_hub.containers.evidence import Diagnosis
 from workbench_hub.deployment import write
@@ -28,6 +28,16 @@ class Notice:
     words: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    ended: Diagnosis | None = None
+    notices: tuple[Notice, ...] = ()
+    oom_kills: int = 0
+
+
+_JSON = TypeAdapter(_Remembered)
+
+
 class Record:
     """What is remembered of one server."""
 
@@ -37,40 +47,39 @@ class Record:
     @property
     def ended(self) -> Diagnosis | None:
         """Why the server ended or did not start; None if it was stopped, or runs."""
-        values = self._read().get("ended")
-        return Diagnosis.from_json(values) if values else None
+        return self._read().ended
 
     @property
     def notices(self) -> tuple[Notice, ...]:
         """What happened in this session, the newest last."""
-        return tuple(Notice(**notice) for notice in self._read().get("notices", ()))
+        return self._read().notices
 
     @property
     def oom_kills(self) -> int:
         """How many processes that ran out of memory the user was told of."""
-        return int(self._read().get("oom_kills", 0))
+        return self._read().oom_kills
 
     def end(self, diagnosis: Diagnosis) -> None:
         """Remember why the server ended."""
-        self._write(self._read() | {"ended": diagnosis.as_json()})
+        self._write(replace(self._read(), ended=diagnosis))
 
     def note(self, words: str, oom_kills: int) -> None:
         """Remember something that happened."""
         known = self._read()
-        notice = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "words": words}
-        notices = [*known.get("notices", ()), notice][-_MOST_NOTICES:]
-        self._write(known | {"notices": notices, "oom_kills": oom_kills})
+        notice = Notice(datetime.now(UTC).isoformat(timespec="seconds"), words)
+        notices = (*known.notices, notice)[-_MOST_NOTICES:]
+        self._write(replace(known, notices=notices, oom_kills=oom_kills))
 
     def forget(self) -> None:
         """Begin anew."""
         self.path.unlink(missing_ok=True)
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self) -> _Remembered:
         try:
-            return dict(json.loads(self.path.read_text()))
-        except (FileNotFoundError, json.JSONDecodeError):
-            return {}  # it only tells; a server starts without it
+            return _JSON.validate_json(self.path.read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return _Remembered()  # it only tells; a server starts without it
 
-    def _write(self, values: dict[str, Any]) -> None:
+    def _write(self, remembered: _Remembered) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write(self.path, json.dumps(values, indent=1), mode=0o600)
+        write(self.path, _JSON.dump_json(remembered, indent=1).decode(), mode=0o600)
