@@ -101,7 +101,7 @@ class HostAuthenticator(Identified, PAMAuthenticator):
 class OidcAuthenticator(Identified, GenericOAuthenticator):
     """An OpenID Connect provider."""
 
-    subjects = Unicode(config=True, help="File that says which subject of the provider each name is.")
+    subjects = Unicode(config=True, help="File of the names, the provider's subjects and the uids.")
 
     def normalize_username(self, username: str) -> str:
         """Keep names as the provider writes them: 'Alice' and 'alice' may be two people there."""
@@ -123,21 +123,29 @@ class OidcAuthenticator(Identified, GenericOAuthenticator):
         if not isinstance(subject, str) or not subject:
             problem = "has no 'sub' at the identity provider"
             raise NoIdentity(f"User {name!r:.80}", problem, "Every provider of OpenID Connect gives one.")
-        self._same_person(name, subject)
+        self._remember(name, subject, identity.uid)
         return identity
 
-    def _same_person(self, name: str, subject: str) -> None:
-        """See that a name is still that of the person who first had it; providers let names change hands."""
+    def _remember(self, name: str, subject: str, uid: int) -> None:
+        """See that a name is still that of the person who first had it, and a uid nobody else's.
+
+        Providers let names change hands, and some let people write their own claims.
+        """
         path = Path(self.subjects)
         with path.with_name(f"{path.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             known = json.loads(path.read_text()) if path.is_file() else {}
-            if known.setdefault(name, subject) != subject:
-                remedy = f"If it is the same person, the administrator takes the name out of {path.name}."
+            said = {"subject": subject, "uid": uid}
+            if known.get(name, said)["subject"] != subject:
                 problem = "was another person's name at the identity provider before"
+                remedy = f"If it is the same person, the administrator takes the name out of {path.name}."
                 raise NoIdentity(f"User {name!r:.80}", problem, remedy)
-            if not path.is_file() or name not in json.loads(path.read_text()):
-                write(path, json.dumps(known, indent=1), mode=0o600)
+            if other := next((one for one, had in known.items() if had["uid"] == uid and one != name), ""):
+                problem = f"has the uid {uid}, which is that of {other!r:.80}"
+                remedy = f"If that one is gone, the administrator takes it out of {path.name}."
+                raise NoIdentity(f"User {name!r:.80}", problem, remedy)
+            if known.get(name) != said:
+                write(path, json.dumps(known | {name: said}, indent=1), mode=0o600)
 
 
 def check(policy: Policy) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from traitlets.config import Config
 
 from loginhub import LoginHub, login_hub
 from oidc import CLIENT, Provider, provider
@@ -124,6 +128,16 @@ def test_a_name_does_not_pass_to_another_person(at_provider):
         page = at_provider.hub.by_provider(client, "second")
         assert "another person&#39;s name" in page.text
         assert at_provider.hub.inside(client) == ""
+
+
+def test_two_people_do_not_get_one_uid(at_provider):
+    person(at_provider, "p1", "piet", uidNumber=11030)
+    person(at_provider, "p2", "paul", uidNumber=11030)
+    for subject, inside in (("p1", "piet"), ("p2", ""), ("p1", "piet")):
+        with at_provider.hub.browser(at_provider.provider.ca) as client:
+            page = at_provider.hub.by_provider(client, subject)
+            assert at_provider.hub.inside(client) == inside
+            assert ("which is that of &#39;piet&#39;" in page.text) == (not inside)
 
 
 def test_names_that_differ_in_case_are_two_people(at_provider):
@@ -257,18 +271,28 @@ def test_a_user_who_is_deleted_is_logged_out(on_host):
     assert "Login ended: User 'frida': has no uid" in on_host.hub.log.read_text()
 
 
-def test_passwords_made_here_are_for_development_and_the_log_says_so(tmp_path):
-    (tmp_path / "policy.yaml").write_text(POLICY)
+def test_passwords_made_here_are_for_development_and_the_log_says_so(tmp_path, caplog):
+    (tmp_path / "hub").mkdir()
+    policy, config = parse(POLICY), Config()
+    authenticators.configure(config, policy, tmp_path, tmp_path / "passwords.json")
     passwords = Passwords(tmp_path / "passwords.json")
-    secret = {name: passwords.set(name) for name in ("gina", "olga")}
-    with login_hub(tmp_path, tmp_path / "policy.yaml") as hub, hub.browser() as client:
-        assert "for development" in hub.log.read_text()
-        assert hub.by_form(client, "gina", "wrong").status_code == 403
-        hub.by_form(client, "gina", secret["gina"])
-        assert hub.inside(client) == "gina"
-        assert not hub.user("gina")["admin"]
+    secret = {name: passwords.set(name, admin=True) for name in ("gina", "olga")}
+    log = logging.getLogger("hub")
+    local = config.JupyterHub.authenticator_class(config=config, log=log)
+    assert "for development" in caplog.text
+
+    def enter(name: str, password: str) -> dict[str, Any] | None:
+        return asyncio.run(local.get_authenticated_user(None, {"username": name, "password": password}))
+
+    assert enter("gina", "wrong") is None
+    found = [enter(name, secret[name]) for name in ("gina", "olga")]
+    # Who administers is in the policy, not in the file of passwords.
+    assert [(user["name"], user["admin"], user["groups"]) for user in found] == [
+        ("gina", False, []),
+        ("olga", True, ["staff"]),
+    ]
     uids = json.loads((tmp_path / "hub" / "uids.json").read_text())
-    assert uids == {"gina": identify("gina", parse(POLICY), register=tmp_path / "hub" / "uids.json").uid}
+    assert uids == {"gina": identify("gina", policy, register=tmp_path / "hub" / "uids.json").uid}
 
 
 def test_what_logging_in_needs_is_looked_for_before_the_hub_starts(tmp_path):
