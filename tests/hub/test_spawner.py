@@ -62,7 +62,8 @@ def image(docker_daemon: Daemon) -> str:
 @pytest.fixture(scope="module")
 def network(docker_daemon: Daemon):
     name = f"spawn{secrets.token_hex(3)}"
-    pool = IPAMConfig(pool_configs=[IPAMPool(subnet="10.213.77.0/24", gateway="10.213.77.1")])
+    subnet = f"10.{64 + secrets.randbelow(64)}.{secrets.randbelow(256)}"
+    pool = IPAMConfig(pool_configs=[IPAMPool(subnet=f"{subnet}.0/24", gateway=f"{subnet}.1")])
     options = {"com.docker.network.bridge.enable_icc": "false", "com.docker.network.bridge.name": name}
     with docker_daemon.client() as client:
         made = client.networks.create(name, driver="bridge", ipam=pool, options=options)
@@ -427,6 +428,13 @@ def test_a_kernel_that_ran_out_of_memory_is_noted_while_its_server_goes_on(site)
     (notice,) = spawner.notices
     assert "the limit is 128 MiB" in notice.words
     assert run(site.restarted(spawner).poll()) is None
+    assert len(spawner.notices) == 1
+    run(spawner.stop())
+    # The next session counts anew.
+    run(spawner.start())
+    assert spawner.notices == ()
+    wait_for(lambda: "ended with -9" in said(spawner), 20, "the end of the child")
+    assert run(spawner.poll()) is None
     assert len(spawner.notices) == 1
     run(spawner.stop())
 

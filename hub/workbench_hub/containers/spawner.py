@@ -177,7 +177,6 @@ class ContainerSpawner(DockerSpawner):
         except WorkbenchError as error:
             words = f"{error.subject} {error.problem}."
             raise await self._give_up(Evidence(refused=words, advice=error.remedy)) from error
-        await asyncio.to_thread(self.record.forget)
         return address
 
     async def poll(self) -> int | None:
@@ -235,6 +234,7 @@ class ContainerSpawner(DockerSpawner):
         self._say("Looking up who you are and what you may use")
         auth_state = await self.user.get_auth_state()
         session = await asyncio.to_thread(prepare, self.user.name, self.user_options, self.site, auth_state)
+        await asyncio.to_thread(self.record.forget)
         self._take_place(session)
         for warning in session.warnings:
             self._say(warning)

@@ -91,7 +91,7 @@ class Watch:
         words = f"A process was ended because the memory was used up: the limit is {size(given.memory)}."
         await asyncio.to_thread(self.record.note, words, kills)
         self._oom_kills = kills
-        self.log.warning("%s: out of memory, the %dth process", self.name, kills)
+        self.log.warning("%s: out of memory, %d processes so far", self.name, kills)
 
     async def ended(self, evidence: Evidence) -> Diagnosis:
         """Say why it ended, and remember that."""
