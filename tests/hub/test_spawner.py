@@ -312,6 +312,18 @@ def test_a_restarted_hub_finds_the_server_again(site, containers):
     assert fresh.record.ended is None
 
 
+def test_a_hub_that_wrote_nothing_down_learns_everything_from_the_container(site):
+    spawner = site.spawner("anna", profile="large")
+    address = run(spawner.start())
+    given = spawner.given
+    fresh = spawner.user._new_spawner("")
+    assert fresh.given is None
+    assert run(fresh.poll()) is None
+    assert fresh.given == given
+    assert run(fresh.get_ip_and_port()) == address
+    run(fresh.stop())
+
+
 def test_what_a_hub_left_that_died_during_a_start_is_replaced(
     site, containers, docker_daemon, image, network
 ):
@@ -524,7 +536,9 @@ def test_nothing_of_the_hubs_own_is_overridden_by_accident():
         "_object_name_default",
         "clear_state",
         "docker",
+        "get_ip_and_port",
         "get_state",
+        "get_url",
         "load_state",
         "poll",
         "progress",

@@ -182,6 +182,8 @@ class ContainerSpawner(DockerSpawner):
     async def poll(self) -> int | None:
         """Return None while the container runs, else its exit code; see to what happened meanwhile."""
         code = await self.watch.exit_code()
+        if self.given is None and code is None:
+            self.given = self.watch.given
         if self.given is not None and not self._start_pending:
             if code is None:
                 await self.watch.note_memory(self.given)
@@ -189,6 +191,21 @@ class ContainerSpawner(DockerSpawner):
                 given, self.given = self.given, None
                 await self.watch.ended(await self.watch.evidence(given))
         return code
+
+    async def get_ip_and_port(self) -> tuple[str, int]:
+        """Return where the server listens; no address if its container has ended."""
+        container = await self.daemon.find(self.object_name)
+        networks = container["NetworkSettings"]["Networks"] if container else {}
+        return networks.get(self.network_name, {}).get("IPAddress", ""), self.port
+
+    async def get_url(self) -> str:
+        """Return the same as an address; a hub that died during the start has not written it down."""
+        known = str(self.server.url)
+        try:
+            ip, port = await self.get_ip_and_port()
+        except NoDaemon:
+            return known
+        return f"http://{ip}:{port}{self.server.base_url}" if ip else known
 
     async def stop(self, now: bool = False) -> None:
         """Stop the server, and remove its container."""
@@ -277,7 +294,7 @@ class ContainerSpawner(DockerSpawner):
             | {"WORKBENCH_ARCHIVE": self.archive, "WORKBENCH_URL": self.services_url},
             network=self.network_name,
             hostname=HOSTNAME,
-            labels=dict(self.labels) | {"workbench.user": self.user.name, "workbench.server": self.name},
+            labels=dict(self.labels) | self._labels(),
             mounts=(*session.mounts, *(resolver_mounts(Path(self.names_dir)) if self.names_dir else ())),
             dns=tuple(self.dns),
             port=self.port,
@@ -286,12 +303,16 @@ class ContainerSpawner(DockerSpawner):
         self.object_id = created["Id"]
         await self.daemon.ask("start", self.object_id)
 
+    def _labels(self) -> dict[str, str]:
+        names = {"workbench.user": self.user.name, "workbench.server": self.name}
+        return names | (self.given.labels() if self.given else {})
+
     async def _first_answer(self, address: tuple[str, int], session: Session, begun: float) -> None:
         """Wait until the server answers, or has ended, or the time is over."""
         self._say("Waiting for the server's first answer")
         url = f"http://{address[0]}:{address[1]}{self.server.base_url if self.server else '/'}api"
         async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
-            while not await _says_something(client, url):
+            while not (address[0] and await _says_something(client, url)):
                 ended = await self.watch.exit_code()
                 waited = monotonic() - begun
                 if ended is not None or waited > self.start_timeout - _MARGIN_SECONDS:

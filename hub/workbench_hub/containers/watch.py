@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from dataclasses import asdict, dataclass, replace
 from time import time
@@ -16,7 +17,10 @@ from workbench_hub.containers.records import Record
 from workbench_hub.containers.words import size
 from workbench_hub.volumes import Usage
 
-__all__ = ["Given", "Watch"]
+__all__ = ["LABEL", "Given", "Watch"]
+
+LABEL = "workbench.given"
+"""Label of a container that says what it was made of."""
 
 _LOG_LINES = 40
 
@@ -38,9 +42,18 @@ class Given:
         """Take it from the hub's state of a server; None where there is none."""
         return cls(**state) if state else None
 
+    @classmethod
+    def from_labels(cls, labels: dict[str, str]) -> Self | None:
+        """Take it from the container itself: a hub that died during the start has nothing else."""
+        return cls.from_state(json.loads(labels.get(LABEL, "{}")))
+
     def state(self) -> dict[str, Any]:
         """Return it as plain values."""
         return asdict(self)
+
+    def labels(self) -> dict[str, str]:
+        """Return it as the container keeps it."""
+        return {LABEL: json.dumps(self.state())}
 
 
 class Watch:
@@ -62,6 +75,7 @@ class Watch:
         self.record = record
         self.log = log
         self.counters: Counters | None = None
+        self.given: Given | None = None
         self._oom_kills = record.oom_kills
 
     async def exit_code(self) -> int | None:
@@ -80,6 +94,7 @@ class Watch:
         state = container["State"]
         if not state["Running"]:
             return int(state["ExitCode"])
+        self.given = Given.from_labels(container["Config"]["Labels"] or {})
         self.counters = await asyncio.to_thread(read, state["Pid"]) or self.counters
         return None
 
