@@ -18,12 +18,10 @@ from workbench_hub import host, lifecycle, supervision
 from workbench_hub.deployment import Deployment
 from workbench_hub.health import healthy
 from workbench_hub.lifecycle import GENERATED, tail
-from workbench_hub.passwords import Passwords
-from workbench_hub.spawner import UNISOLATED
 
 __all__ = ["main"]
 
-_PARTS = ("doctor", "policy")
+_PARTS = ("doctor", "life", "policy")
 
 
 class _Group(click.Group):
@@ -88,6 +86,8 @@ def up(deployment: Deployment) -> None:
     click.echo(f"  Web services: {deployment.url}services/workbench/")
     click.echo(f"  State and logs: {deployment.state}   `make status`, `make logs`, `make down`")
     if not deployment.on_host:
+        from workbench_hub.spawner import UNISOLATED
+
         click.echo(f"  {UNISOLATED}")
     elif deployment.policy.identity.source == "local":
         click.echo(f"  {GENERATED}")
@@ -186,6 +186,8 @@ def passwd(deployment: Deployment, name: str, admin: bool | None) -> None:
     """Give a user a new password, and make the user if there is none of that name."""
     if not name.isidentifier() or name != name.lower():
         raise click.BadParameter("a name has small letters, digits and underscores, and begins with a letter")
+    from workbench_hub.passwords import Passwords  # imports the hub, which takes a second
+
     deployment.create()
     with deployment.alone():
         _show_passwords({name: Passwords(deployment.passwords).set(name, admin)})

@@ -13,7 +13,7 @@ import docker
 from docker.errors import ImageNotFound
 
 from workbench.errors import InvalidSetting, Unavailable, WorkbenchError
-from workbench_hub import authenticators, database, walls
+from workbench_hub import database, walls
 from workbench_hub.containers.catalogue import choose_image
 from workbench_hub.containers.hardening import missing_walls
 from workbench_hub.deployment import Deployment, package_file, write
@@ -37,6 +37,8 @@ def check(deployment: Deployment) -> Policy:
         If a program or the Docker daemon is missing, or that daemon lacks a wall.
     """
     policy = load(deployment.policy_file)
+    from workbench_hub import authenticators  # takes two seconds, which no other command should
+
     authenticators.check(policy)
     for fragment in deployment.fragments:
         _compile(fragment)

@@ -19,7 +19,6 @@ from workbench.errors import InvalidSetting, Unavailable
 from workbench_hub import host, supervision, walls
 from workbench_hub.deployment import Deployment, is_free
 from workbench_hub.health import healthy, wait_for
-from workbench_hub.passwords import Passwords
 
 __all__ = ["GENERATED", "demonstration", "policy_differs", "reload", "start", "stop", "tail", "wait"]
 
@@ -61,6 +60,8 @@ def _first_users(deployment: Deployment) -> dict[str, str]:
     """Make the users that a newcomer logs in as, where passwords are ours to make."""
     if deployment.on_host and deployment.policy.identity.source != "local":
         return {}
+    from workbench_hub.passwords import Passwords  # imports the hub, which takes a second
+
     passwords = Passwords(deployment.passwords)
     users = passwords.users()
     return {name: passwords.set(name, admin) for name, admin in _FIRST_USERS.items() if name not in users}
