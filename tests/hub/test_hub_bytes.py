@@ -83,9 +83,8 @@ def test_every_kernel_gives_the_same_bytes_inside_and_outside(anna, calls, at_ho
     )
     assert outside.returncode == 0, outside.stderr
     kernel = anna.start_kernel()
-    code = (
-        f"import runpy, sys; sys.argv[1:] = [{str(at_home)!r}]; runpy.run_path({str(at_home / 'run.py')!r})"
-    )
+    program = str(at_home / "run.py")
+    code = f"import runpy, sys; sys.argv[1:] = [{str(at_home)!r}]; ran = runpy.run_path({program!r})"
     inside = json.loads(anna.run(kernel, code, seconds=400).splitlines()[-1])
     expected = json.loads(outside.stdout.splitlines()[-1])
     assert inside.keys() == set(declarations.kernels())
