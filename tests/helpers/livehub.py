@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,17 +56,18 @@ class LiveHub:
         """Start a process of the list, as the supervisor would."""
         process = next(one for one in processes.listed(self.deployment) if one.name == name)
         command = [part.replace(str(CONFIG), str(self.config)) for part in process.command]
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("WORKBENCH_")}
-        with (self.deployment.logs / f"{name}.log").open("ab") as log:
-            self.running[name] = subprocess.Popen(
-                command,
-                env=kept | process.environment | environment,
-                stdout=log,
-                stderr=log,
-                cwd=self.deployment.state,
-            )
+        self.spawn(name, *command, **process.environment, **environment)
         wait_for(lambda: healthy(process.health), 60, name)
         return self.running[name]
+
+    def spawn(self, name: str, *command: str, **environment: str) -> None:
+        """Start a program as a part of the hub; its words go to that part's log."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("WORKBENCH_")}
+        given = {"WORKBENCH_STATE": str(self.state), "WORKBENCH_PORT": str(self.deployment.port)}
+        with (self.deployment.logs / f"{name}.log").open("ab") as log:
+            self.running[name] = subprocess.Popen(
+                command, env=kept | given | environment, stdout=log, stderr=log, cwd=self.state
+            )
 
     def kill(self, name: str) -> None:
         self.running[name].kill()
@@ -77,17 +78,21 @@ class LiveHub:
 
 
 @contextmanager
-def live_hub(state: Path) -> Iterator[LiveHub]:
+def live_hub(
+    state: Path, start: Sequence[str] = ("proxy", "hub"), passwords: dict[str, str] | None = None
+) -> Iterator[LiveHub]:
     deployment = Deployment(Settings(state=state, port=free_port(), profile="embedded"))
     deployment.create()
     deployment.choose_ports()
-    passwords = Passwords(deployment.passwords)
-    known = {name: passwords.set(name, name == "operator") for name in USERS}
-    hub = LiveHub(deployment, known)
+    if passwords is None:
+        made = Passwords(deployment.passwords)
+        passwords = {name: made.set(name, name == "operator") for name in USERS}
+    hub = LiveHub(deployment, passwords)
     try:
-        hub.start("proxy")
-        hub.start("hub")
-        wait_for(lambda: healthy(f"{hub.url}/hub/health"), 60, "the hub behind its proxy")
+        for name in start:
+            hub.start(name)
+        if start:
+            wait_for(lambda: healthy(f"{hub.url}/hub/health"), 60, "the hub behind its proxy")
         yield hub
     finally:
         from workbench_hub import supervision
