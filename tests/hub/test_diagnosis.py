@@ -73,7 +73,7 @@ CASES = {
         Evidence(image="x", error='create failed: exec: "lab": executable file not found in $PATH'),
         "cannot run 'lab'",
     ),
-    "signal": (Evidence(exit_code=137), "killed from outside"),
+    "signal": (Evidence(exit_code=137), "killed, and not for want of memory"),
     "silent": (Evidence(waited=60), "did not answer within 60 seconds"),
     "ended": (Evidence(exit_code=3), "exit code 3"),
     "gone": (Evidence(), "removed from outside"),

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from workbench_hub.containers.daemon import SILENT
-from workbench_hub.containers.evidence import Diagnosis, Evidence, findings, last_line
+from workbench_hub.containers.evidence import Diagnosis, Evidence, exit_words, findings, last_line
 from workbench_hub.containers.words import size
 
 __all__ = ["diagnose"]
@@ -171,7 +171,8 @@ def _signal(evidence: Evidence) -> _Cause | None:
     how = "killed" if evidence.exit_code == _KILLED else "stopped"
     return (
         "signal",
-        f"The server was {how} from outside: by the administrator, or because the machine restarts.",
+        f"The server was {how}, and not for want of memory: by a program of yours, "
+        "by the administrator, or because the machine restarts.",
         "What was in the memory of kernels is lost, files are not. Start it again.",
     )
 
@@ -196,7 +197,7 @@ def _ended(evidence: Evidence) -> _Cause | None:
     code = evidence.exit_code
     if code is None:
         return "gone", "The server is gone: its container was removed from outside.", "Start it again."
-    words = f"The server ended by itself, with the exit code {code}."
+    words = f"The server ended by itself, with the exit code {exit_words(code)}."
     return "ended", words, "Its last words are below; start it again."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from workbench_hub.containers.counters import Counters
 from workbench_hub.containers.words import duration, size
 from workbench_hub.volumes import Usage
 
-__all__ = ["Diagnosis", "Evidence", "Finding", "findings", "last_line"]
+__all__ = ["Diagnosis", "Evidence", "Finding", "exit_words", "findings", "last_line"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def findings(evidence: Evidence) -> Iterator[Finding]:
     if evidence.ran:
         yield Finding("ran", duration(evidence.ran))
     if evidence.exit_code is not None:
-        yield Finding("exit code", str(evidence.exit_code), evidence.exit_code != 0)
+        yield Finding("exit code", exit_words(evidence.exit_code), evidence.exit_code != 0)
     yield from _counted(evidence)
     if evidence.error:
         yield Finding("Docker", last_line(evidence.error), bad=True)
@@ -108,6 +109,18 @@ def _counted(evidence: Evidence) -> Iterator[Finding]:
     yield Finding("ended for want of memory", f"{kills} process{'es' if kills != 1 else ''}", kills > 0)
     words = f"{counters.pids}, limit {counters.pids_limit or 'none'}, {counters.pids_refused} refused"
     yield Finding("processes and threads", words, counters.pids_refused > 0)
+
+
+def exit_words(code: int) -> str:
+    """Return an exit code with the signal that it stands for.
+
+    Examples
+    --------
+    >>> exit_words(3), exit_words(134)
+    ('3', '134 (SIGABRT)')
+    """
+    known = {128 + number: number.name for number in signal.Signals}
+    return f"{code} ({known[code]})" if code in known else str(code)
 
 
 def last_line(text: str) -> str:

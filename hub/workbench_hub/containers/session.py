@@ -53,6 +53,10 @@ class Site:
         """Return who a user is on this host."""
         return identify(name, self.policy, auth_state, register=self.state / "hub" / "uids.json")
 
+    def usage(self, name: str) -> Usage | None:
+        """Say how full somebody's home is; None if there is none."""
+        return self.volumes.usage(Identity(name, uid=0, gid=0))
+
     def release(self, name: str) -> None:
         """Let go of a home in which nobody works any more, whoever its user is by now."""
         self.volumes.release(Identity(name, uid=0, gid=0))

@@ -189,7 +189,8 @@ class ContainerSpawner(DockerSpawner):
                 await self.watch.note_memory(self.given)
             else:
                 given, self.given = self.given, None
-                await self.watch.ended(await self.watch.evidence(given))
+                home = await asyncio.to_thread(self.site.usage, self.user.name)
+                await self.watch.ended(await self.watch.evidence(given, home=home))
         return code
 
     async def get_ip_and_port(self) -> tuple[str, int]:

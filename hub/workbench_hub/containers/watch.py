@@ -22,7 +22,7 @@ __all__ = ["LABEL", "Given", "Watch"]
 LABEL = "workbench.given"
 """Label of a container that says what it was made of."""
 
-_LOG_LINES = 40
+_LOG_LINES = 20
 
 
 @dataclass(frozen=True, slots=True)
