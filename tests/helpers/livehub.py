@@ -52,11 +52,11 @@ class LiveHub:
     def api(self) -> str:
         return f"http://127.0.0.1:{self.deployment.ports['hub']}/hub/api"
 
-    def start(self, name: str, **environment: str) -> subprocess.Popen[bytes]:
+    def start(self, name: str, *more: str) -> subprocess.Popen[bytes]:
         """Start a process of the list, as the supervisor would."""
         process = next(one for one in processes.listed(self.deployment) if one.name == name)
         command = [part.replace(str(CONFIG), str(self.config)) for part in process.command]
-        self.spawn(name, *command, **process.environment, **environment)
+        self.spawn(name, *command, *more, **process.environment)
         wait_for(lambda: healthy(process.health), 60, name)
         return self.running[name]
 

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.services
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory) -> Iterator[LiveHub]:
     with live_hub(tmp_path_factory.mktemp("life") / "state") as hub:
-        hub.start("life", WORKBENCH_LOOK_SECONDS="1")
+        hub.start("life", "--every=1")
         wait_for(lambda: healthy(f"{hub.url}/services/usage/health"), 30, "the pages behind the proxy")
         yield hub
 
@@ -123,7 +123,7 @@ def test_life_that_was_killed_loses_no_time(hub, anna):
     hub.kill("life")
     gone = datetime.now(UTC)
     wait_for(lambda: datetime.now(UTC) - gone > timedelta(seconds=4), 10, "four seconds")
-    hub.start("life", WORKBENCH_LOOK_SECONDS="1")
+    hub.start("life", "--every=1")
     wait_for(lambda: (used(anna) - before[1]) * 3600 > 4, 30, "the time without it")
     most = (datetime.now(UTC) - before[0]).total_seconds()
     assert (used(anna) - before[1]) * 3600 <= most + 2
@@ -133,7 +133,7 @@ def test_life_ends_when_it_is_told_to(hub):
     process = hub.running["life"]
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
-    hub.start("life", WORKBENCH_LOOK_SECONDS="1")
+    hub.start("life", "--every=1")
 
 
 def test_an_announcement_is_on_the_hubs_pages_and_in_labs_at_once(hub, anna):

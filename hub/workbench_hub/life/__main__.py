@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging.config
 import signal
+from datetime import timedelta
+
+import click
 
 from workbench.settings import Settings
 from workbench_hub import logs
 from workbench_hub.deployment import Deployment
 from workbench_hub.life import wiring
+from workbench_hub.life.jobs import load
 from workbench_hub.life.service import Life
 from workbench_hub.life.web import application
 
 __all__ = ["main"]
 
 
-async def _serve(d: Deployment) -> None:
-    means = wiring.means(d)
+async def _serve(d: Deployment, jobs: str, every: float) -> None:
+    means = wiring.means(d, load(jobs), timedelta(seconds=every))
     life = Life(means)
     pages = application(
         life,
@@ -42,10 +46,15 @@ async def _serve(d: Deployment) -> None:
         going.result()  # a fault of ours: said, and the supervisor starts us again
 
 
-def main() -> None:
+@click.command()
+@click.option("--jobs", default="", metavar="MODULE:FUNCTION", help="Says which jobs a user has.")
+@click.option(
+    "--every", default=30.0, show_default=True, help="Seconds from one look at servers to the next."
+)
+def main(jobs: str, every: float) -> None:
     """Run until a signal says otherwise."""
     logging.config.dictConfig(logs.config({"workbench_hub": "INFO", "tornado": "WARNING", "": "WARNING"}))
-    asyncio.run(_serve(Deployment(Settings())))
+    asyncio.run(_serve(Deployment(Settings()), jobs, every))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from datetime import timedelta
 from inspect import isawaitable
 from pathlib import Path
@@ -13,9 +12,10 @@ import sqlalchemy as sql
 
 from workbench_hub import database
 from workbench_hub.deployment import Deployment
-from workbench_hub.life import jobs, lab
+from workbench_hub.life import lab
 from workbench_hub.life.audit import AuditLog
 from workbench_hub.life.culler import Rules
+from workbench_hub.life.jobs import JobsOf, no_jobs
 from workbench_hub.life.meters import Containers, Meter, Processes
 from workbench_hub.life.metrics import Metrics
 from workbench_hub.life.notices import Announcements, Board, Shown, html
@@ -27,14 +27,8 @@ from workbench_hub.life.web import NAME
 
 __all__ = ["audit_of", "configure", "folder", "means", "usage_of"]
 
-JOBS = "WORKBENCH_JOBS_OF"
-"""Environment variable: ``module:function``, a `workbench_hub.life.jobs.JobsOf`."""
-
 IN_IMAGE = Path("/opt/workbench/lib/python3.11/site-packages/workbench_hub/life/lab")
 """Where the image of users has the extension of the Lab."""
-
-LOOK = "WORKBENCH_LOOK_SECONDS"
-"""Environment variable: how often servers are looked at."""
 
 PREFIX = f"/services/{NAME}/"
 
@@ -89,13 +83,14 @@ def configure(c: Any, d: Deployment) -> None:
     always = values.get("announcement", "")
     values["announcement"] = Shown(announcements_of(d), always)
     board = Board(folder(d))
-    values["notices_of"] = lambda name: html(board.of(name))
+    # JupyterHub calls it with the user who asks.
+    values["notices_of"] = lambda user: html(board.of(user.name)) if user else ""
     c.JupyterHub.template_vars = values
     spawner = c.ContainerSpawner if d.on_host else c.LocalSpawner
     spawner.args = [*spawner.get("args", []), *lab.arguments(IN_IMAGE if d.on_host else None)]
 
 
-def means(d: Deployment) -> Means:
+def means(d: Deployment, jobs_of: JobsOf = no_jobs, look_every: timedelta = Means.look_every) -> Means:
     """Gather what the process `life` works with."""
     culling = d.policy.culling if d.on_host else None
     rules = Rules(culling.idle, culling.warn) if culling is not None and culling.enabled else None
@@ -104,13 +99,13 @@ def means(d: Deployment) -> Means:
         hub=Hub(f"http://{d.ip}:{d.ports['hub']}/hub/api", d.tokens["culler"]),
         meter=meter,
         usage=usage_of(d),
-        jobs=jobs.load(os.environ.get(JOBS, "")),
+        jobs=jobs_of,
         audit=audit_of(d),
         board=Board(folder(d)),
         announcements=announcements_of(d),
         metrics=Metrics(d.state),
         rules=rules,
-        look_every=timedelta(seconds=float(os.environ.get(LOOK, "30"))),
+        look_every=look_every,
         cull_every=culling.every if culling is not None else Means.cull_every,
     )
 
