@@ -106,6 +106,7 @@ def means(d: Deployment, jobs_of: JobsOf = no_jobs, look_every: timedelta = Mean
         metrics=Metrics(d.state),
         rules=rules,
         look_every=look_every,
+        neighbours=_neighbours(d),
         cull_every=culling.every if culling is not None else Means.cull_every,
     )
 
@@ -139,6 +140,12 @@ def usage_url(d: Deployment) -> str:
         server = sql.make_url(database.url(d.postgres, d.tokens["database"]))
         return server.set(database=_DATABASE).render_as_string(hide_password=False)
     return f"sqlite:///{folder(d) / 'usage.sqlite'}"
+
+
+def _neighbours(d: Deployment) -> tuple[tuple[str, str], ...]:
+    """Return whose clock has to agree with ours: the tokens of an identity provider hold for minutes."""
+    oidc = d.policy.identity.oidc if d.on_host else None
+    return (("identity provider", str(oidc.issuer)),) if oidc is not None else ()
 
 
 def _after(first: Any, then: Any) -> Any:
