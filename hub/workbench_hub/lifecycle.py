@@ -115,11 +115,15 @@ def reload(deployment: Deployment) -> None:
     InvalidSetting
         If the policy or a fragment is wrong; the hub then goes on with the old one.
     """
+    changed: list[str] = []
     if deployment.on_host:
         host.check(deployment)
         host.take_policy(deployment)
         host.prepare(deployment, click.echo)
-    supervision.restart(deployment, "hub")
+        # What the web services see of the archive is part of how they are started.
+        changed = supervision.update(deployment)
+    if "hub" not in changed:
+        supervision.restart(deployment, "hub")
 
 
 def policy_differs(deployment: Deployment) -> bool:

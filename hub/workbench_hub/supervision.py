@@ -25,7 +25,7 @@ from workbench_hub.deployment import MARK, Deployment, write
 from workbench_hub.health import wait_for
 from workbench_hub.processes import Process
 
-__all__ = ["configure", "marked", "pid", "restart", "start", "states", "stop"]
+__all__ = ["configure", "marked", "pid", "restart", "start", "states", "stop", "update"]
 
 _START_SECONDS = 20.0
 _STOP_SECONDS = 30.0
@@ -122,6 +122,17 @@ def restart(deployment: Deployment, name: str) -> None:
     with suppress(Fault):  # it was between two tries to start
         _ask(deployment, "stopProcess", name)
     _ask(deployment, "startProcess", name)
+
+
+def update(deployment: Deployment) -> list[str]:
+    """Write the configuration anew, start those processes anew that it changes, and return their names."""
+    configure(deployment)
+    _, changed, _ = _ask(deployment, "reloadConfig")[0]
+    for name in changed:
+        _ask(deployment, "stopProcessGroup", name)
+        _ask(deployment, "removeProcessGroup", name)
+        _ask(deployment, "addProcessGroup", name)
+    return list(changed)
 
 
 def marked(deployment: Deployment) -> list[int]:

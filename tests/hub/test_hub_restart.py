@@ -6,10 +6,11 @@ import os
 import signal
 from functools import partial
 
+import httpx
 import pytest
 
 from deployed import Running, command, free_port
-from hosted import write_policy
+from hosted import SELECTIONS, write_policy
 from person import Person
 from workbench.settings import Settings
 from workbench_hub import supervision
@@ -108,13 +109,18 @@ def test_a_policy_that_is_right_is_taken_and_one_that_is_wrong_changes_nothing(h
         # It dies with the wrong policy in the file, and comes back with the one in force.
         os.kill(before, signal.SIGKILL)
         eventually(partial(_again, hub, "hub", before), 60, "the hub")
-        write_policy(path, metadata={"title": "Another title"})
+        assert _of_the_services(hub, session) == 200
+        closed = {"*": {"access": "restricted", "groups": ["volcano"]}}
+        write_policy(path, metadata={"title": "Another title"}, networks=closed)
         assert "reload" in hub.command("up").stdout
         before = hub.pid("hub")
         done = hub.command("reload")
         assert done.returncode == 0, done.stderr
         assert hub.pid("hub") != before
         assert Deployment(Settings(state=hub.state, profile="host")).policy.metadata.title == "Another title"
+        # What was closed the web services do not see any more.
+        eventually(hub.all_well, 60, "all of it")
+        eventually(lambda: _of_the_services(hub, session) == 422, 60, "the services' new sandbox")
     finally:
         write_policy(path)
         assert hub.command("reload").returncode == 0
@@ -178,6 +184,19 @@ def test_what_is_not_there_is_named_with_its_setting(docker_daemon, tmp_path, mo
     assert word in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "state").exists()
+
+
+def _of_the_services(hub: Running, session: Session) -> int:
+    """Return with which status the web services answer who asks for open data."""
+    inputs = {"waveforms": {"selection": SELECTIONS["OP"]}, "sta": 0.5, "lta": 5.0}
+    answer = httpx.post(
+        f"{hub.services}processes/triggers.sta_lta/execution",
+        json={"inputs": inputs},
+        headers={"Authorization": f"Bearer {session.person.token()}"},
+        timeout=60,
+        trust_env=False,
+    )
+    return answer.status_code
 
 
 def _server(person: Person) -> dict[str, object]:
