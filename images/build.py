@@ -38,6 +38,7 @@ def main() -> None:
         root=options.root,
         slim=options.slim,
         fresh=options.fresh,
+        keep=options.keep,
         say=say,
     )
     try:
@@ -68,6 +69,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--root", choices=["auto", "registry", "debootstrap"], default="auto")
     parser.add_argument("--slim", default=roots.SLIM, metavar="IMAGE", help="what a registry is asked for")
     parser.add_argument("--fresh", action="store_true", help="build all anew, Debian included")
+    parser.add_argument("--keep", action="store_true", help="keep finished images in the cache, too")
     parser.add_argument("--from-user", type=Path, metavar="DIR", help="build a group's image from the user's")
     return parser.parse_args(arguments)
 

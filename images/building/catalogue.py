@@ -26,6 +26,8 @@ class Entry:
     size: int
     tag: str
     parent: str = ""
+    seconds: float = 0.0
+    """How long the building took; nothing where it was there already."""
 
 
 def read(folder: Path) -> dict[str, Entry]:

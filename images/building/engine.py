@@ -14,7 +14,10 @@ from typing import IO, Any
 
 from building.errors import BuildFailed
 
-__all__ = ["Engine"]
+__all__ = ["STAGE", "Engine"]
+
+STAGE = "org.seismic-workbench.stage"
+"""Label of what a build needs on the way and nobody needs afterwards; the Dockerfiles set it."""
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -81,6 +84,10 @@ class Engine:
         """Return the digest of an image that is here already, or nothing."""
         done = self._call("image", "inspect", "--format={{.Id}}", tag)
         return "" if done.returncode else done.stdout.strip()
+
+    def tidy(self) -> None:
+        """Remove the stages of builds: what installed an image is larger than the image."""
+        self.do("image", "prune", "--force", f"--filter=label={STAGE}")
 
     def ask(self, image: str, program: Path) -> Any:
         """Run a Python program in an image, away from any network, and return its answer."""

@@ -32,6 +32,7 @@ def build_group(build: Build, folder: Path) -> Entry:
     group = recipe(folder)
     below = build.images(["user"])
     built = build.image(group, below, lock=lock(build.cache, folder))
+    build.engine.tidy()
     catalogue.add(build.out, {group.name: built})
     return built
 

@@ -16,7 +16,7 @@ from building.engine import Engine
 from building.errors import BuildFailed
 from building.recipes import IMAGES
 
-__all__ = ["SLIM", "SUITE", "Root", "packages", "prepare"]
+__all__ = ["SLIM", "SUITE", "Root", "current", "packages", "prepare"]
 
 SUITE = "bookworm"
 SLIM = f"debian:{SUITE}-slim"
@@ -84,8 +84,7 @@ def _bootstrap(engine: Engine, cache: Path, *, fresh: bool) -> Root:
     wanted = "\n".join([SUITE, *packages(), *mirrors, Path(__file__).read_text()])
     key = hashlib.sha256(wanted.encode()).hexdigest()
     tar = cache / "roots" / f"{SUITE}-{key[:16]}.tar"
-    # What was installed a week ago lacks a week of security updates.
-    if fresh or not tar.is_file() or time.time() - tar.stat().st_mtime > _OLDEST:
+    if fresh or not current(tar):
         _make(tar, mirrors)
     identity = f"{key[:16]}-{tar.stat().st_mtime_ns}"
     tag = f"workbench-root:{identity}"
@@ -94,6 +93,11 @@ def _bootstrap(engine: Engine, cache: Path, *, fresh: bool) -> Root:
         with tar.open("rb") as stream:
             image = engine.do("import", "-", tag, stdin=stream)
     return Root(image, identity, complete=True)
+
+
+def current(tar: Path) -> bool:
+    """Whether a packed Debian is there and not so old that it lacks a week of security updates."""
+    return tar.is_file() and time.time() - tar.stat().st_mtime < _OLDEST
 
 
 def _make(tar: Path, mirrors: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ import platform
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -116,10 +117,13 @@ def resolve(requirements: Path, constraints: Path, folder: Path) -> list[Path]:
 def library(folder: Path) -> Path:
     """Build our own library as a wheel; the same sources give the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.whl"):
-        old.unlink()
-    _pip("wheel", "--no-deps", "--no-build-isolation", f"--wheel-dir={folder}", str(ROOT))
-    return next(folder.glob("*.whl"))
+    with tempfile.TemporaryDirectory(dir=folder) as part:
+        _pip("wheel", "--no-deps", "--no-build-isolation", f"--wheel-dir={part}", str(ROOT))
+        wheel = next(Path(part).glob("*.whl"))
+        # Another build may be at work with the wheel of other sources.
+        home = folder / sha256(wheel.read_bytes()).hexdigest()[:16]
+        home.mkdir(exist_ok=True)
+        return wheel.replace(home / wheel.name)
 
 
 def requirement(wheel: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import fcntl
 import os
 import shutil
 import tempfile
@@ -10,7 +10,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -44,6 +44,8 @@ class Build:
         Where Debian comes from: see `roots.prepare`.
     fresh : bool
         Build all anew.
+    keep : bool
+        Keep finished images in the cache, and load one that is there: a new daemon gets it in seconds.
     say : callable
         Told what is being done.
     """
@@ -54,6 +56,7 @@ class Build:
     root: str = "auto"
     slim: str = roots.SLIM
     fresh: bool = False
+    keep: bool = False
     say: Callable[[str], None] = lambda words: None
     _keys: dict[str, str] = field(default_factory=dict)
 
@@ -62,10 +65,13 @@ class Build:
         self.engine.check()
         recipes = order(names)
         self.say("Preparing Debian")
-        debian = roots.prepare(self.engine, self.cache, how=self.root, slim=self.slim, fresh=self.fresh)
+        with self._alone():
+            debian = roots.prepare(self.engine, self.cache, how=self.root, slim=self.slim, fresh=self.fresh)
         built: dict[str, Entry] = {}
-        for recipe in recipes:
-            built[recipe.name] = self.image(recipe, built, debian, lock=recipe.lock.read_text())
+        with self._alone(self.engine.url):
+            for recipe in recipes:
+                built[recipe.name] = self.image(recipe, built, debian, lock=recipe.lock.read_text())
+            self.engine.tidy()
         catalogue.add(self.out, built)
         return built
 
@@ -76,28 +82,58 @@ class Build:
         extra = [self.library] if recipe.library else []
         with self._context(recipe, lock, extra) as context:
             if recipe.parent:
-                return self._make(recipe, context, {"BASE": built[recipe.parent].digest}, "none")
+                below = built[recipe.parent].digest
+                return self._make(recipe, context, below, {"BASE": below})
             assert debian is not None, "what has no parent is made from Debian"
             network = "none" if debian.complete else "host"
-            return self._make(recipe, context, {"ROOT": debian.image}, network)
+            return self._make(recipe, context, debian.key, {"ROOT": debian.image}, network)
 
-    def _make(self, recipe: Recipe, context: Path, arguments: dict[str, str], network: str) -> Entry:
-        tag = f"{recipe.image}:{_hash(context, arguments)[:12]}"
+    def _make(
+        self, recipe: Recipe, context: Path, below: str, arguments: dict[str, str], network: str = "none"
+    ) -> Entry:
+        tag = f"{recipe.image}:{_hash(context, below)[:12]}"
         begun = time.monotonic()
-        digest = "" if self.fresh else self.engine.find(tag)
+        digest = "" if self.fresh else self.engine.find(tag) or self._load(tag)
         if not digest:
             self.say(f"Building {recipe.image}")
             labels = {"org.opencontainers.image.title": recipe.title}
             digest = self.engine.build(context, tag, arguments=arguments, labels=labels, network=network)
-        entry = self._examine(recipe, digest, tag)
-        seconds = time.monotonic() - begun
-        self.say(f"{entry.tag}  {entry.size / 1e6:.0f} MB  {seconds:.0f} s  {digest}")
+            self._save(tag)
+        entry = replace(self._examine(recipe, digest, tag), seconds=round(time.monotonic() - begun, 1))
+        self.say(f"{entry.tag}  {entry.size / 1e6:.0f} MB  {entry.seconds:.0f} s  {digest}")
+        before = catalogue.read(self.out).get(recipe.name)
+        if before is not None and before.digest == digest:
+            return replace(entry, seconds=before.seconds)
         return entry
+
+    def _load(self, tag: str) -> str:
+        """Take a finished image out of the cache, if it is there."""
+        path = self._kept(tag)
+        if not self.keep or not path.is_file():
+            return ""
+        self.engine.do("load", "--quiet", "--input", path)
+        return self.engine.find(tag)
+
+    def _save(self, tag: str) -> None:
+        """Put a finished image into the cache, in place of an older one of its name."""
+        if not self.keep:
+            return
+        path = self._kept(tag)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}")
+        self.engine.do("save", "--output", part, tag)
+        for old in path.parent.glob(f"{tag.partition(':')[0]}.*.tar"):
+            old.unlink(missing_ok=True)
+        part.replace(path)
+
+    def _kept(self, tag: str) -> Path:
+        return self.cache / "finished" / f"{tag.replace(':', '.')}.tar"
 
     @cached_property
     def library(self) -> Path:
         """Our own library, as a wheel."""
-        return wheels.library(self.cache / "library")
+        with self._alone():
+            return wheels.library(self.cache / "library")
 
     def _examine(self, recipe: Recipe, digest: str, tag: str) -> Entry:
         """Look into an image: nothing may raise rights; what is in it is written down."""
@@ -116,20 +152,30 @@ class Build:
         return Entry(recipe.image, digest, recipe.title, built, where, libraries, about["Size"], tag, parent)
 
     @contextmanager
+    def _alone(self, what: str = "cache") -> Iterator[None]:
+        """Wait until no other build is at work with the same: the cache, or a daemon."""
+        self.cache.mkdir(parents=True, exist_ok=True)
+        with (self.cache / f"{sha256(what.encode()).hexdigest()[:16]}.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
     def _context(self, recipe: Recipe, lock: str, extra: list[Path]) -> Iterator[Path]:
         """Gather what a build needs in a folder of its own."""
-        self.cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f"{recipe.name}-", dir=self.cache) as name:
             context = Path(name)
             for path in sorted(recipe.folder.iterdir()):
                 _copy(path, context / path.name)
-            shutil.copy(IMAGES / "base" / "install", context / "install")
+            for script in ("install", "gather.py"):
+                shutil.copy(IMAGES / "base" / script, context / script)
             for inside, source in recipe.files:
                 _copy(source, context / inside)
             if recipe.proxy:
                 _copy_proxy(context / "proxy")
             (context / "wheels").mkdir()
-            for wheel in [*wheels.fetch(lock, self.cache / "wheels"), *extra]:
+            with self._alone():
+                found = wheels.fetch(lock, self.cache / "wheels")
+            for wheel in [*found, *extra]:
                 os.link(wheel, context / "wheels" / wheel.name)
             whole = lock + "".join(map(wheels.requirement, extra))
             (context / "requirements.lock").write_text(whole)
@@ -157,9 +203,9 @@ def _copy_proxy(target: Path) -> None:
     shutil.copytree(_PROXY, target, symlinks=True)
 
 
-def _hash(context: Path, arguments: dict[str, str]) -> str:
+def _hash(context: Path, below: str) -> str:
     """Return what an image is built from, as one hash."""
-    found = sha256(json.dumps(arguments, sort_keys=True).encode())
+    found = sha256(below.encode())
     for path in sorted(context.rglob("*")):
         if path.is_file():
             # The lock file holds the hash of each wheel.
