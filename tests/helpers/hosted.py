@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,6 +87,11 @@ def hosted(daemon: Daemon, catalogue: Path, **changed: Any) -> Iterator[Running]
         "WORKBENCH_ARCHIVE": str(archive(root / "archive")),
     }
     running = Running(state, free_port(), "", {}, more)
+    # What the example notebooks read, made while everything starts.
+    demonstration = subprocess.Popen(
+        [sys.executable, "-m", "workbench.demo", str(root / "archive"), "--result", str(root / "demo.json")],
+        stdout=subprocess.DEVNULL,
+    )
     try:
         done = running.command("up")
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{newest_logs(state)}"
@@ -93,8 +99,11 @@ def hosted(daemon: Daemon, catalogue: Path, **changed: Any) -> Iterator[Running]
         running.passwords = dict(re.findall(r"^  (scientist|operator) +(\S+)$", done.stdout, re.MULTILINE))
         for name in PEOPLE[1:]:
             running.passwords[name] = running.command("passwd", name).stdout.split()[-1]
+        assert demonstration.wait(300) == 0
         yield running
     finally:
+        demonstration.kill()
+        demonstration.wait()
         if not daemon.answers():
             daemon.start()
         down = running.command("down")
