@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,8 +21,8 @@ from typing import Literal
 import docker
 
 from workbench_hub.doctor.patients import Answers, ask, listening
-from workbench_hub.doctor.places import DOCUMENTATION, METADATA, answers, place
-from workbench_hub.doctor.probe import connect, exchange
+from workbench_hub.doctor.places import DOCUMENTATION, METADATA, Place, answers, place
+from workbench_hub.doctor.probe import SOURCE, connect, exchange
 from workbench_hub.health import wait_for
 from workbench_hub.network.plan import Plan
 
@@ -84,7 +85,7 @@ def reach(client: docker.DockerClient, plan: Plan, image: str, *, outside: bool 
         neighbour = stack.enter_context(listening(client, plan, image))
         wait_for(lambda: answers(neighbour, 8888), 20, "the doctor's second container")
         host = stack.enter_context(_host_port())
-        stack.enter_context(place(DOCUMENTATION, (53, 80, 443)))
+        elsewhere = stack.enter_context(place(DOCUMENTATION, (53, 80, 443)))
         if not answers(METADATA, 80):
             # No cloud, or one that keeps it from us: something else stands for it.
             stack.enter_context(place(METADATA))
@@ -95,6 +96,7 @@ def reach(client: docker.DockerClient, plan: Plan, image: str, *, outside: bool 
             judge(target, here, there)
             for target, here, there in zip(tried, control, (*found.tcp, *found.udp), strict=True)
         ]
+        rows += _from_elsewhere(elsewhere, plan, neighbour)
     six = ", ".join(found.six)
     rows.append(Row("IPv6", "blocked", "open" if six else "blocked", not six, six or "no address"))
     return _folded(rows)
@@ -156,6 +158,19 @@ def _from_container(client: docker.DockerClient, plan: Plan, image: str, tried: 
     tcp = [(target.address, target.port) for target in tried if target.protocol == "tcp"]
     udp = [(target.address, target.port) for target in tried if target.protocol == "udp"]
     return ask(client, plan, image, tcp=tcp, udp=udp)
+
+
+def _from_elsewhere(elsewhere: Place, plan: Plan, container: str) -> list[Row]:
+    """Try from another host what only this machine and its containers are to reach."""
+    tried = [Target("from another host (a stand-in): a user's server", container, 8888)]
+    tried += [
+        Target(f"from another host (a stand-in): door {door.name}", str(plan.gateway), door.port)
+        for door in plan.doors
+    ]
+    tasks = {"seconds": _SECONDS, "tcp": [(to.address, to.port) for to in tried], "udp": [], "names": []}
+    said = elsewhere.run(sys.executable, "-I", "-c", SOURCE, "try", json.dumps(tasks)).stdout
+    found = json.loads(said)["tcp"]
+    return [judge(target, _from_here(target), there) for target, there in zip(tried, found, strict=True)]
 
 
 def _folded(rows: list[Row]) -> list[Row]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from workbench.errors import Unavailable
 from workbench_hub.network.plan import Plan
-from workbench_hub.network.rules import chains, hooks, hooks6, rules, rules6
+from workbench_hub.network.rules import ENDS, chains, hooks, hooks6, rules, rules6
 
 __all__ = ["apply", "missing", "remove", "standing"]
 
@@ -109,18 +109,20 @@ def _missing_hooks(hooked: dict[str, list[str]], lines: list[str], bridge: str, 
 
 
 def _is_hook(line: str, bridge: str) -> bool:
-    return line.startswith("-A ") and line.split()[2:] in [
-        [way, bridge, "-j", f"{bridge}-{end}"] for way in ("-i", "-o") for end in ("in", "out", "to", "six")
-    ]
+    """Whether a rule of the machine's chains leads to one of ours."""
+    words = line.split()
+    ours = [["-j", f"{bridge}-{end}"] for end in ENDS]
+    return line.startswith("-A ") and words[-2:] in ours and words[1] != words[-1]
 
 
 def _hooks_any(line: str) -> bool:
-    words = line.split()
-    return len(words) == 6 and words[2] in ("-i", "-o") and _is_hook(line, words[3])
+    """Whether a rule is a hook of any deployment: it looks at one bridge only."""
+    bridge = line.rpartition(" ")[2].rpartition("-")[0]
+    return bridge in line.split() and _is_hook(line, bridge)
 
 
 def _chain_names(lines: list[str], bridge: str) -> list[str]:
-    ours = {f"{bridge}-{end}" for end in ("in", "out", "to", "six")}
+    ours = {f"{bridge}-{end}" for end in ENDS}
     return [name for line in lines if line.startswith(":") and (name := line[1:].split()[0]) in ours]
 
 

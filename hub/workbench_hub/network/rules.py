@@ -1,9 +1,10 @@
 """The firewall rules of a plan, as text for ``iptables-restore --noflush``.
 
-Three chains for each bridge, named after it: ``-in`` (from containers to this
-machine, hooked into INPUT), ``-out`` (from containers to elsewhere) and ``-to``
-(from elsewhere to containers), both hooked into DOCKER-USER, which Docker asks
-before its own rules and leaves alone when it starts.
+Four chains for each bridge, named after it: ``-in`` (from containers to this
+machine) and ``-far`` (from elsewhere to the bridge's own address), hooked into
+INPUT; ``-out`` (from containers to elsewhere) and ``-to`` (from elsewhere to
+containers), hooked into DOCKER-USER, which Docker asks before its own rules and
+leaves alone when it starts.
 
 The text is what ``iptables-save`` gives back, so that one can compare.
 """
@@ -14,9 +15,14 @@ from collections.abc import Iterator
 
 from workbench_hub.network.plan import Destination, Plan
 
-__all__ = ["LINK_LOCAL", "chains", "hooks", "rules", "rules6"]
+__all__ = ["ENDS", "LINK_LOCAL", "chains", "hooks", "hooks6", "rules", "rules6"]
+
+ENDS = ("in", "far", "out", "to", "six")
+"""What the names of our chains end with."""
 
 LINK_LOCAL = "169.254.0.0/16"
+# Linux takes packets for any of its addresses at any of its interfaces; the doors are for containers alone.
+_FAR = ("-i lo -j RETURN", "-j DROP")
 _KNOWN = "-m conntrack --ctstate RELATED,ESTABLISHED"
 _REFUSE = ("-p tcp -j REJECT --reject-with tcp-reset", "-j REJECT --reject-with icmp-admin-prohibited")
 _MOST_PORTS = 15  # that one rule of multiport takes
@@ -27,6 +33,7 @@ def chains(plan: Plan) -> dict[str, list[str]]:
     bridge = plan.bridge
     return {
         f"{bridge}-in": [f"-A {bridge}-in {rule}" for rule in _in(plan)],
+        f"{bridge}-far": [f"-A {bridge}-far {rule}" for rule in _FAR],
         f"{bridge}-out": [f"-A {bridge}-out {rule}" for rule in _out(plan)],
         f"{bridge}-to": [f"-A {bridge}-to {rule}" for rule in _to(plan)],
     }
@@ -36,7 +43,7 @@ def hooks(plan: Plan) -> dict[str, list[str]]:
     """Return the rules by which the machine's chains come to ours, first one first."""
     bridge = plan.bridge
     return {
-        "INPUT": [f"-i {bridge} -j {bridge}-in"],
+        "INPUT": [f"-i {bridge} -j {bridge}-in", f"-d {plan.gateway}/32 ! -i {bridge} -j {bridge}-far"],
         "DOCKER-USER": [f"-i {bridge} -j {bridge}-out", f"-o {bridge} -j {bridge}-to"],
     }
 

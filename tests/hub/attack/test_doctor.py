@@ -93,6 +93,12 @@ def test_an_internet_and_a_metadata_address_that_are_reached(patient, ground):
 
 
 @pytest.mark.docker
+def test_a_hub_that_other_hosts_reach(patient, ground):
+    with fallen(ground.plan, ("INPUT", f"-d {ground.plan.gateway} -j ACCEPT")):
+        assert "from another host (a stand-in): door hub" in bad(patient())
+
+
+@pytest.mark.docker
 def test_a_hub_that_is_not_there_or_not_reached(patient, ground):
     nobody = network.Door("hub", 1)
     assert "door: hub (1)" in bad(patient(doors=(nobody,)))

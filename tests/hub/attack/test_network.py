@@ -32,9 +32,9 @@ def neighbour(ground: Ground, kind: str) -> str:
     return tried(ground, kind, where(ground.neighbour), 8888)
 
 
-def other_host(ground: Ground) -> str:
+def other_host(ground: Ground, address: str, port: int) -> str:
     """Another host of the local network sends straight to a container, as if this machine were a router."""
-    code = f"import socket; socket.create_connection(({where(ground.attacker)!r}, 8888), 1.5); print('open')"
+    code = f"import socket; socket.create_connection(({address!r}, {port}), 1.5); print('open')"
     return ground.lan.run(sys.executable, "-c", code).stdout.strip()
 
 
@@ -123,7 +123,16 @@ ATTACKS = [
     Attack("the internet, by pings", lambda g: g.inside(ECHO, g.internet.address), outwards),
     Attack("the metadata address", lambda g: tried(g, "tcp", g.metadata.address, 80), outwards),
     Attack("another port of a data centre", lambda g: tried(g, "tcp", g.centre.address, 80), outwards),
-    Attack("another host, from outside to a container", other_host, towards),
+    Attack(
+        "another host, from outside to a container",
+        lambda g: other_host(g, where(g.attacker), 8888),
+        towards,
+    ),
+    Attack(
+        "another host, from outside to the hub",
+        lambda g: other_host(g, gateway(g), hub(g)),
+        lambda g: fallen(g.plan, ("INPUT", f"-d {g.plan.gateway} -j ACCEPT")),
+    ),
 ]
 
 
