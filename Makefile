@@ -8,7 +8,7 @@ ifdef PROFILE
 export WORKBENCH_PROFILE := $(PROFILE)
 endif
 
-.PHONY: help setup up down status logs test test-long lint bench docs lock clean
+.PHONY: help setup up down status logs test test-long lint images bench docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## say what can be done
@@ -43,6 +43,9 @@ lint:  ## style, format, types, and which way imports point
 	@$(VENV)/ruff format --check
 	@$(VENV)/mypy
 	@$(VENV)/lint-imports
+
+images: setup  ## build the images of containers (as root; see docs/images.md)
+	@$(VENV)/python images/build.py
 
 bench:  ## measure against the peers
 	$(ENVIRONMENT) test

@@ -86,7 +86,7 @@ _ALL = (
         "The hub and its proxy, without seismology",
         "base",
         IMAGES / "hub",
-        files=(("hub", ROOT / "hub"),),
+        files=tuple((f"hub/{name}", ROOT / "hub" / name) for name in ("jupyterhub_config.py", "policy.yaml")),
         library=True,
         proxy=True,
     ),

@@ -119,6 +119,8 @@ def _make(tar: Path, mirrors: Sequence[str]) -> None:
         left_out = ["--exclude=./dev/*", "--exclude=./proc/*", "--exclude=./sys/*"]
         options = ["--numeric-owner", "--sort=name", "--one-file-system", *left_out]
         _run(["tar", "-C", str(root), *options, "-cf", str(made), "."])
+        for old in tar.parent.glob("*.tar"):
+            old.unlink()
         made.replace(tar)
 
 

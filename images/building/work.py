@@ -25,7 +25,8 @@ from building.recipes import IMAGES, RECIPES, ROOT, Recipe, order
 __all__ = ["Build"]
 
 _PROXY = ROOT / ".venv" / "proxy"
-_UNWANTED = shutil.ignore_patterns(".*", "__pycache__", "*.pyc", "node_modules", "environment.py", "proxy")
+_UNWANTED = shutil.ignore_patterns(".*", "__pycache__", "*.pyc")
+_FORGOTTEN = 86400.0
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Build:
         recipes = order(names)
         self.say("Preparing Debian")
         with self._alone():
+            self._sweep()
             debian = roots.prepare(self.engine, self.cache, how=self.root, slim=self.slim, fresh=self.fresh)
         built: dict[str, Entry] = {}
         with self._alone(self.engine.url):
@@ -120,7 +122,7 @@ class Build:
             return
         path = self._kept(tag)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}")
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
         self.engine.do("save", "--output", part, tag)
         for old in path.parent.glob(f"{tag.partition(':')[0]}.*.tar"):
             old.unlink(missing_ok=True)
@@ -159,6 +161,12 @@ class Build:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
+    def _sweep(self) -> None:
+        """Remove what a build that was killed has left."""
+        for path in [*self.cache.glob("*/Dockerfile"), *self.cache.glob("finished/*.part")]:
+            if time.time() - path.stat().st_mtime > _FORGOTTEN:
+                shutil.rmtree(path.parent) if path.name == "Dockerfile" else path.unlink()
+
     @contextmanager
     def _context(self, recipe: Recipe, lock: str, extra: list[Path]) -> Iterator[Path]:
         """Gather what a build needs in a folder of its own."""
@@ -184,6 +192,7 @@ class Build:
 
 
 def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
         shutil.copytree(source, target, ignore=_UNWANTED)
     else:
