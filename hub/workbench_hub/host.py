@@ -15,8 +15,8 @@ from docker.errors import ImageNotFound
 from workbench.errors import InvalidSetting, Unavailable, WorkbenchError
 from workbench_hub import database, walls
 from workbench_hub.containers.catalogue import choose_image
-from workbench_hub.containers.hardening import missing_walls
 from workbench_hub.deployment import Deployment, package_file, write
+from workbench_hub.doctor import checks
 from workbench_hub.policy import Policy, load
 from workbench_hub.volumes import Volumes, release_all
 
@@ -24,6 +24,8 @@ __all__ = ["check", "prepare", "remove_containers", "take_policy"]
 
 _PROGRAMS = {"iptables": "iptables", "ip": "iproute2", "bwrap": "bubblewrap", "setpriv": "util-linux"}
 _STOP_SECONDS = 10
+_OUTLIVE = "Docker: sessions outlive it"
+"""What one can do without, and should not: it is said at each start."""
 
 
 def check(deployment: Deployment) -> Policy:
@@ -53,16 +55,18 @@ def check(deployment: Deployment) -> Policy:
         database.programs()
     client = walls.connect(deployment)
     try:
-        problems = missing_walls(client.info())
+        found = checks.daemon(client.info(), policy.accept)
     finally:
         client.close()
+    problems = [item for item in found if not item.good and item.what != _OUTLIVE]
     if problems:
+        words = "; ".join(f"{item.what}: {item.detail}" for item in problems)
+        remedies = " ".join(dict.fromkeys(item.remedy for item in problems))
         raise Unavailable(
             f"The Docker daemon at {deployment.settings.docker}",
-            f"does not keep users apart: {'; '.join(problems)}",
-            "See docs/running.md.",
+            f"does not keep users apart: {words}",
+            remedies,
         )
-    _volumes(deployment, policy)
     return policy
 
 
@@ -87,6 +91,9 @@ def prepare(deployment: Deployment, say: Callable[[str], None]) -> None:
         database.create(deployment.postgres, deployment.tokens["database"])
     client = walls.connect(deployment)
     try:
+        for item in checks.daemon(client.info(), deployment.policy.accept):
+            if item.what == _OUTLIVE and not item.good:
+                say(f"  Users' servers end when Docker does. {item.remedy}")
         absent = _absent(deployment, client)
         if absent:
             say(f"  Building images, which takes some minutes: {', '.join(absent)}")

@@ -43,6 +43,10 @@ class Daemon:
         return self.process.pid
 
     @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    @property
     def log(self) -> Path:
         return self.root / "dockerd.log"
 
@@ -192,7 +196,7 @@ def own_daemon() -> Iterator[Daemon]:
         daemon.start()
         yield daemon
     finally:
-        if daemon.process is not None and daemon.process.poll() is None:
+        if daemon.alive:
             daemon.sweep()
         daemon.stop()
         _unmount(root)

@@ -67,7 +67,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         return
     if (hub := funcargs.get("hub")) is not None:
         report.sections.append(("logs", newest_logs(hub.state)))
-    if (daemon := funcargs.get("docker_daemon")) is not None and daemon.answers():
+    if (daemon := funcargs.get("docker_daemon")) is not None and daemon.alive and daemon.answers():
         report.sections.append(("dockerd", daemon.said(10)))
         report.sections += _containers(daemon)
 
