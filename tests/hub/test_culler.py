@@ -7,18 +7,21 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any, ClassVar, TypeVar
 
 import httpx
 import pytest
 
 from livehub import LiveHub, live_hub
 from person import Person
-from workbench.errors import Unavailable
+from workbench.errors import InvalidSetting, Unavailable
 from workbench_hub.health import wait_for
 from workbench_hub.life.culler import Culler, Looked, Rules
-from workbench_hub.life.jobs import Job, JobsOf, no_jobs
+from workbench_hub.life.jobs import Job, JobsOf, load, no_jobs
 from workbench_hub.life.meters import Processes
 from workbench_hub.life.notices import Board
 from workbench_hub.life.servers import Activity, Hub, Server
@@ -289,3 +292,101 @@ def test_activity_in_the_time_to_come_is_activity():
     """The clock was set back: what happened before seems to come."""
     _, stopped = simulate(Simulated({"anna": timedelta(days=-2)}), [(0, None), (3601, None)])
     assert stopped == []
+
+
+class Hostile(BaseHTTPRequestHandler):
+    """A user's server that its user replaced, beside a hub that makes a token for it."""
+
+    seen: ClassVar[list[str]] = []
+    answer: ClassVar[str] = ""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._say(201, b'{"token": "narrow"}')
+
+    def do_GET(self) -> None:
+        self.seen.append(f"{self.path.split('?')[0]} {self.headers['Authorization']}")
+        if self.answer == "endless":
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                while True:
+                    self.wfile.write(b"[" * 65536)
+        elif self.answer == "redirect":
+            self.send_response(302)
+            self.send_header("Location", "/hub/api/users")
+            self.end_headers()
+        else:
+            self._say(200, self.answer.encode())
+
+    def _say(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "endless",
+        "redirect",
+        "",
+        "no json",
+        "[]",
+        "7",
+        '{"last_activity": "soon"}',
+        '{"last_activity": 1}',
+        "[" * 5000,
+    ],
+)
+def test_a_server_that_answers_anything_harms_nobody(answer):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hostile)
+    server.daemon_threads = True
+    Thread(target=server.serve_forever).start()
+    Hostile.answer, base = answer, f"http://127.0.0.1:{server.server_port}"
+    Hostile.seen.clear()
+    now = datetime.now(UTC)
+    eve = Server("eve", "", now, now, "/user/eve/", base, {}, {})
+
+    async def ask() -> None:
+        hub = Hub(f"{base}/hub/api", "powerful", timeout=5)
+        try:
+            await hub.activity(eve)
+        finally:
+            await hub.close()
+
+    try:
+        with pytest.raises(Unavailable, match="The server eve"):
+            asyncio.run(ask())
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert set(Hostile.seen) <= {f"/user/eve/api/{what} token narrow" for what in ("status", "kernels")}
+
+
+def test_a_scheduler_is_found_by_name_or_the_name_is_refused():
+    assert load("") is no_jobs
+    assert load("workbench_hub.life.jobs:no_jobs") is no_jobs
+    for wrong in ("workbench_hub.life.jobs:nobody", "nowhere:jobs", "nowhere"):
+        with pytest.raises(InvalidSetting, match="names no function"):
+            load(wrong)
+
+
+def test_a_warning_that_could_not_be_said_was_none():
+    """The disk is full when the user should be told."""
+
+    class Full(Silence):
+        def warn(self, server: Server, left: timedelta) -> None:
+            raise OSError("no space left on the device")
+
+    now = [0.0]
+    simulated = Simulated({"anna": timedelta(days=3)})
+    culler = Culler(simulated, no_jobs, Full(), DAY, clock=lambda: now[0])
+    for moment in (0, 4000, 8000):
+        now[0] = moment
+        with pytest.raises(OSError, match="no space"):
+            asyncio.run(culler.look(simulated.servers))
+    assert simulated.stopped == []

@@ -152,9 +152,10 @@ class Culler:
         now = self.clock()
         since = self._warned.get(server.key)
         if since is None:
-            since = self._warned[server.key] = now
             _LOG.info("%s is idle for %s: its user is warned", server.label, looked.idle)
+            # First said, then noted: what a full disk kept from being said was no warning.
             self.teller.warn(server, max(self.rules.idle - looked.idle, self.rules.warn))
+            since = self._warned[server.key] = now
         if looked.verdict == "warned" or now - since < self.rules.warn.total_seconds():
             return Looked(server, "warned", idle=looked.idle)
         return await self._stop(looked)

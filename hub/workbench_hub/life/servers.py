@@ -21,6 +21,7 @@ from workbench.errors import Unavailable
 __all__ = ["Activity", "Hub", "Server"]
 
 _TIMEOUT = 10.0
+_STOP_TIMEOUT = 60.0
 _PAGE = 200
 _MOST_BYTES = 2**20
 _STARTING = timedelta(minutes=10)
@@ -104,6 +105,7 @@ class Hub:
 
     def __init__(self, url: str, token: str, timeout: float = _TIMEOUT) -> None:
         self.url = url.rstrip("/")
+        self._timeout = timeout
         headers = {"Authorization": f"token {token}"}
         # No proxy of the environment stands between processes of one machine.
         self._http = httpx.AsyncClient(headers=headers, timeout=timeout, trust_env=False)
@@ -168,11 +170,16 @@ class Hub:
         """Stop a server."""
         user, name = quote(server.user, safe=""), quote(server.name, safe="")
         path = f"/users/{user}/servers/{name}" if name else f"/users/{user}/server"
-        await self._ask(path, "DELETE")
+        # The hub waits ten seconds for the server's end before it answers.
+        await self._ask(path, "DELETE", timeout=_STOP_TIMEOUT)
 
-    async def _ask(self, path: str, method: str = "GET", content: Any = None) -> Any:
+    async def _ask(
+        self, path: str, method: str = "GET", content: Any = None, timeout: float | None = None
+    ) -> Any:
         try:
-            answer = await self._http.request(method, self.url + path, json=content)
+            answer = await self._http.request(
+                method, self.url + path, json=content, timeout=timeout or self._timeout
+            )
             answer.raise_for_status()
             return answer.json() if answer.content else None
         except (httpx.HTTPError, ValueError) as error:
@@ -194,7 +201,7 @@ class Hub:
                     if len(body) > _MOST_BYTES:
                         raise Unavailable(f"The server {server.label}", "answers without end")
             return json.loads(body) if body else None
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError) as error:
             raise Unavailable(f"The server {server.label}", f"does not answer ({error!r})") from error
 
     async def _token(self, server: Server) -> str:

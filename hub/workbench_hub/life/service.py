@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from typing import Any
 from workbench.errors import WorkbenchError
 from workbench_hub.life.audit import AuditLog
 from workbench_hub.life.clock import TOLERANCE, Clock, skew
-from workbench_hub.life.culler import Culler, Rules
+from workbench_hub.life.culler import Culler, Key, Rules
 from workbench_hub.life.jobs import JobsOf
 from workbench_hub.life.meters import Meter, Reading
 from workbench_hub.life.metrics import Metrics
@@ -31,6 +32,7 @@ __all__ = ["Life", "Means"]
 _LOG = logging.getLogger("workbench_hub.life")
 _ALWAYS = 2.0  # a part of the interval for which somebody who counts without a break may be late
 _SKEW_EVERY = 600.0
+_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ class Life:
         self._clock = Clock()
         self._counted = False
         self._next_cull = self._next_skew = 0.0
-        self._told: dict[tuple[str, str, datetime], list[str]] = {}
+        self._told: dict[Key, list[str]] = {}
+        self._missed: Counter[Key] = Counter()
 
     async def run(self) -> None:
         """Go on for ever."""
@@ -150,8 +153,12 @@ class Life:
         try:
             await self.means.hub.tell(server, [asdict(notice) for notice in notices])
         except WorkbenchError as error:
-            # A server without the extension shows nothing; the hub's pages do.
+            # A server without the extension never takes them; the hub's pages show them all the same.
+            self._missed[server.key] += 1
+            if self._missed[server.key] < _TRIES:
+                return
             _LOG.info("%s was not told: %s", server.label, error)
+        self._missed.pop(server.key, None)
         self._told[server.key] = ids
 
     async def _compare_clocks(self) -> None:
