@@ -18,7 +18,7 @@ from dockerspawner import DockerSpawner
 from dockerd import Daemon
 from plain import plain_image
 from spawning import ANSWER, program, users
-from workbench_hub.containers.hardening import Container, Limits, arguments, missing_walls
+from workbench_hub.containers.hardening import Container, Limits, arguments, fallen, missing_walls
 from workbench_hub.containers.spawner import ContainerSpawner, SpawnFailed
 from workbench_hub.health import wait_for
 
@@ -187,7 +187,34 @@ def test_no_container_is_made_that_runs_as_root_or_from_a_tag(wrong):
         make(**right | wrong)
 
 
-def test_a_daemon_that_lacks_a_wall_is_noticed(docker_daemon):
+@pytest.mark.parametrize(
+    ("changed", "missing"),
+    [
+        ({}, []),
+        ({"security_opt": ["no-new-privileges", "seccomp=unconfined"]}, ["seccomp"]),
+        ({"security_opt": []}, ["no-new-privileges"]),
+        ({"cap_drop": []}, ["capabilities"]),
+        ({"user": "0:0"}, ["user"]),
+        ({"user": "1234:0"}, ["user"]),
+    ],
+    ids=["all stand", "seccomp", "setuid", "capabilities", "root", "root's group"],
+)
+def test_a_wall_that_docker_left_out_is_seen_from_the_host(docker_daemon, image, changed, missing):
+    right = {"user": "1234:1234", "cap_drop": ["ALL"], "security_opt": ["no-new-privileges"]}
+    with docker_daemon.client() as client:
+        command = program("import signal; print('up', flush=True); signal.pause()")
+        container = client.containers.run(image, command, detach=True, network_mode="none", **right | changed)
+        try:
+            wait_for(lambda: b"up" in container.logs(), 20, "the container")
+            container.reload()
+            pid = container.attrs["State"]["Pid"]
+            assert fallen(pid) == missing
+            assert fallen(pid, accepted=missing) == []
+        finally:
+            container.remove(force=True)
+
+
+def test_a_daemon_that_cannot_keep_a_wall_is_noticed(docker_daemon):
     with docker_daemon.client() as client:
         info = client.info()
     assert missing_walls(info) == []
@@ -195,6 +222,22 @@ def test_a_daemon_that_lacks_a_wall_is_noticed(docker_daemon):
     assert "seccomp" in missing_walls(info | {"SecurityOptions": ["name=seccomp,profile=unconfined"]})[0]
     assert "processes" in missing_walls(info | {"PidsLimit": False})[0]
     assert "Swarm" in missing_walls(info | {"Swarm": {"LocalNodeState": "active"}})[0]
+
+
+def test_a_server_without_a_wall_is_ended_at_once(site, containers, monkeypatch):
+    from workbench_hub.containers import hardening
+    from workbench_hub.containers import spawner as module
+
+    def without_seccomp(container):
+        told = arguments(container)
+        told["host_config"]["SecurityOpt"].append("seccomp=unconfined")
+        return told
+
+    assert module.arguments is hardening.arguments
+    monkeypatch.setattr(module, "arguments", without_seccomp)
+    error = failed(site.spawner("anna"))
+    assert "missing: seccomp" in str(error.diagnosis)
+    assert containers() == []
 
 
 def test_a_read_only_mount_holds_what_is_mounted_below_it(site, tmp_path):

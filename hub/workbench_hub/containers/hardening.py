@@ -6,13 +6,14 @@ was set up otherwise changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from docker.types import HostConfig, LogConfig, Mount, Ulimit
 
-__all__ = ["LEAST_PIDS", "PRIVATE", "Container", "Limits", "arguments", "missing_walls"]
+__all__ = ["LEAST_PIDS", "PRIVATE", "Container", "Limits", "arguments", "fallen", "missing_walls"]
 
 PRIVATE = "/run/workbench"
 """In memory, for the user alone: sockets and caches that must not depend on space in the home."""
@@ -129,12 +130,40 @@ def missing_walls(info: dict[str, Any]) -> list[str]:
     return missing
 
 
+def fallen(pid: int, accepted: Collection[str] = (), proc: Path = Path("/proc")) -> list[str]:
+    """Return the walls that do not stand around a running process, whatever Docker was told.
+
+    A daemon may have been set up to leave some of them out, or be part of a
+    Swarm, which does not know them.
+
+    Parameters
+    ----------
+    pid : int
+        Of the container's first process, as the host sees it.
+    accepted : collection of str
+        Walls that the site does without.
+    """
+    try:
+        lines = (proc / str(pid) / "status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return []  # it has ended, which is seen elsewhere
+    status = {name: words.split() for name, _, words in (line.partition(":") for line in lines)}
+    sets = [name for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb") if int(status[name][0], 16)]
+    stands = {
+        "seccomp": status.get("Seccomp") == ["2"],
+        "no-new-privileges": status.get("NoNewPrivs") == ["1"],
+        "capabilities": not sets,
+        "user": "0" not in (*status["Uid"], *status["Gid"], *status["Groups"]),
+    }
+    return [wall for wall, there in stands.items() if not there and wall not in accepted]
+
+
 def _walls(container: Container) -> dict[str, Any]:
     own = f"{_TMPFS},noexec,mode=0700,uid={container.uid},gid={container.gid}"
     return {
         "cap_drop": ["ALL"],
         # Docker's own seccomp profile applies where none is named, unless the daemon was told otherwise:
-        # `missing_walls` looks.
+        # `fallen` looks.
         "security_opt": ["no-new-privileges"],
         "privileged": False,
         "read_only": True,

@@ -21,12 +21,12 @@ from dockerspawner import DockerSpawner
 from jupyterhub.spawner import SpawnException
 from traitlets import Dict, Instance, List, Unicode, default
 
-from workbench.errors import ResourceExceeded, WorkbenchError
+from workbench.errors import ResourceExceeded, Unavailable, WorkbenchError
 from workbench_hub.containers import pages
 from workbench_hub.containers.choices import from_form, offered
 from workbench_hub.containers.daemon import Daemon, NoDaemon
 from workbench_hub.containers.evidence import Diagnosis, Evidence
-from workbench_hub.containers.hardening import arguments
+from workbench_hub.containers.hardening import arguments, fallen
 from workbench_hub.containers.records import Notice, Record
 from workbench_hub.containers.session import Session, Site, container, prepare
 from workbench_hub.containers.watch import Given, Watch
@@ -171,6 +171,7 @@ class ContainerSpawner(DockerSpawner):
             await self._make(session)
             address = await self.get_ip_and_port()
             await self._first_answer(address, session, begun)
+            await self._look_at_walls()
         except (NoDaemon, APIError, OSError) as error:
             words = str(getattr(error, "explanation", None) or error)
             raise await self._give_up(await self.watch.evidence(self.given, error=words)) from error
@@ -322,6 +323,17 @@ class ContainerSpawner(DockerSpawner):
                     )
                     raise await self._give_up(evidence)
                 await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _look_at_walls(self) -> None:
+        """See that the walls stand around what runs: Docker was told, and may have been set up otherwise."""
+        await self.watch.exit_code()
+        missing = await asyncio.to_thread(fallen, self.watch.pid, self.policy.accept)
+        if missing:
+            raise Unavailable(
+                "The Docker daemon",
+                f"does not keep all walls around your server; missing: {', '.join(missing)}",
+                "The administrator finds the reason with `workbench-hub doctor`.",
+            )
 
     async def _give_up(self, evidence: Evidence) -> SpawnFailed:
         """Remember why the server did not start, and take its container away."""

@@ -76,6 +76,7 @@ class Watch:
         self.log = log
         self.counters: Counters | None = None
         self.given: Given | None = None
+        self.pid = 0
         self._oom_kills = record.oom_kills
 
     async def exit_code(self) -> int | None:
@@ -94,8 +95,9 @@ class Watch:
         state = container["State"]
         if not state["Running"]:
             return int(state["ExitCode"])
+        self.pid = int(state["Pid"])
         self.given = Given.from_labels(container["Config"]["Labels"] or {})
-        self.counters = await asyncio.to_thread(read, state["Pid"]) or self.counters
+        self.counters = await asyncio.to_thread(read, self.pid) or self.counters
         return None
 
     async def note_memory(self, given: Given) -> None:
