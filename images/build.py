@@ -3,12 +3,13 @@
 Builds the named images (all of them, where none is named) and what they are
 made from, each after its parent; what the daemon has already is not built
 again.  Writes ``DIR/catalogue.json``, which names each image by its digest,
-and a bill of materials for each.
+and a bill of materials for each.  Daemon and folder are by default those of
+the deployment (WORKBENCH_DOCKER, WORKBENCH_STATE).
 
 ::
 
     python images/build.py                           # all
-    python images/build.py user --out /var/lib/wb    # the users' image alone
+    python images/build.py user                     # the users' image alone
     python images/build.py --from-user groups/volcano
 """
 
@@ -22,10 +23,11 @@ from pathlib import Path
 from building import catalogue, roots
 from building.engine import Engine
 from building.groups import build_group
-from building.recipes import RECIPES, ROOT
+from building.recipes import RECIPES
 from building.work import Build
 
 from workbench.errors import WorkbenchError
+from workbench.settings import Settings
 
 
 def main() -> None:
@@ -53,19 +55,17 @@ def main() -> None:
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
-    here = (
-        os.environ.get("WORKBENCH_DOCKER") or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
-    )
+    settings = Settings()
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(RECIPES)}")
-    parser.add_argument("--docker", default=here, metavar="URL", help=f"the daemon ({here})")
     parser.add_argument(
-        "--out", type=Path, default=ROOT / "dist" / "images", help="where catalogue.json goes"
+        "--docker", default=settings.docker, metavar="URL", help=f"the daemon ({settings.docker})"
     )
-    parser.add_argument("--cache", type=Path, default=caches / "seismic-workbench" / "images")
+    state = settings.state_dir
+    parser.add_argument("--out", type=Path, default=state, metavar="DIR", help=f"where to write ({state})")
+    parser.add_argument("--cache", type=Path, default=caches / "seismic-workbench" / "images", metavar="DIR")
     parser.add_argument("--root", choices=["auto", "registry", "debootstrap"], default="auto")
     parser.add_argument("--slim", default=roots.SLIM, metavar="IMAGE", help="what a registry is asked for")
     parser.add_argument("--fresh", action="store_true", help="build all anew, Debian included")

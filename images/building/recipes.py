@@ -107,7 +107,11 @@ def order(names: Iterable[str]) -> list[Recipe]:
     wanted: set[str] = set()
     for name in names:
         if name not in RECIPES:
-            raise BuildFailed(name, "no image has that name", f"There are: {', '.join(RECIPES)}.")
+            raise BuildFailed(
+                name,
+                "no image has that name",
+                f"There are: {', '.join(RECIPES)}; a group's own is built with --from-user FOLDER.",
+            )
         while name:
             wanted.add(name)
             name = RECIPES[name].parent
