@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
-_PLACES = ["/bin", "/etc", "/lib", "/opt", "/root", "/sbin", "/srv", "/usr", "/var"]
+_KERNELS = {"/dev", "/proc", "/sys"}
 _HOME = "/opt/workbench"
 
 
@@ -58,10 +58,11 @@ def _license(found: Distribution) -> str:
 
 def walk() -> Iterator[str]:
     """Yield each file that gives its reader more than it should."""
-    for place in _PLACES:
-        for folder, folders, names in os.walk(place):
-            for path in [f"{folder}/{name}" for name in (*folders, *names)]:
-                yield from judge(path, os.lstat(path))
+    for folder, folders, names in os.walk("/"):
+        folders[:] = [name for name in folders if f"{folder}/{name}".replace("//", "/") not in _KERNELS]
+        for name in (*folders, *names):
+            path = f"{folder}/{name}".replace("//", "/")
+            yield from judge(path, os.lstat(path))
 
 
 def judge(path: str, about: os.stat_result) -> Iterator[str]:

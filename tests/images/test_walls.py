@@ -42,6 +42,7 @@ def bad(docker_daemon, catalogue, entries, tmp_path):
     [
         ("RUN cp /bin/true /usr/bin/x && chmod u+s /usr/bin/x", "/usr/bin/x is set-uid"),
         ("RUN cp /bin/true /opt/x && chmod g+s /opt/x", "/opt/x is set-uid or set-gid"),
+        ("RUN mkdir /new && cp /bin/true /new/x && chmod 4755 /new/x", "/new/x is set-uid"),
         ("RUN chmod o+w /etc/passwd", "/etc/passwd can be written by everybody"),
         ("RUN touch /opt/workbench/x && chown 12345 /opt/workbench/x", "/opt/workbench/x is not root's"),
         (f'RUN cp /bin/true /opt/x && python3 -c "{CAPABLE}"', "/opt/x carries capabilities"),
