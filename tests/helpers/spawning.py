@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator
+import secrets
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+from docker.types import IPAMConfig, IPAMPool
 from jupyterhub import orm
 from jupyterhub.objects import Hub
 from jupyterhub.user import User
 from traitlets.config import Config
 
-from plain import PYTHON
+from dockerd import Daemon
+from plain import PYTHON, plain_image
 from workbench_hub.containers import spawner as module
-from workbench_hub.containers.spawner import ContainerSpawner
+from workbench_hub.containers.spawner import ContainerSpawner, SpawnFailed
 from workbench_hub.policy import Policy
 
 POLICY: dict[str, Any] = {
@@ -112,3 +117,56 @@ def users(root: Path, image: str, docker: str, network: str, **changed: Any) -> 
         found.db.get_bind().dispose()
         module._daemon(docker).close()
         module._daemon.cache_clear()
+
+
+def run(what):
+    return asyncio.run(what)
+
+
+def failed(spawner: ContainerSpawner) -> SpawnFailed:
+    with pytest.raises(SpawnFailed) as caught:
+        run(spawner.start())
+    return caught.value
+
+
+def said(spawner: ContainerSpawner) -> str:
+    return "\n".join(run(spawner.daemon.log(spawner.object_name, 100)))
+
+
+@pytest.fixture(scope="session")
+def image(docker_daemon: Daemon) -> str:
+    with docker_daemon.client() as client:
+        return plain_image(client)
+
+
+@pytest.fixture(scope="session")
+def network(docker_daemon: Daemon):
+    name = f"spawn{secrets.token_hex(3)}"
+    subnet = f"10.{64 + secrets.randbelow(64)}.{secrets.randbelow(256)}"
+    pool = IPAMConfig(pool_configs=[IPAMPool(subnet=f"{subnet}.0/24", gateway=f"{subnet}.1")])
+    options = {"com.docker.network.bridge.enable_icc": "false", "com.docker.network.bridge.name": name}
+    with docker_daemon.client() as client:
+        made = client.networks.create(name, driver="bridge", ipam=pool, options=options)
+        yield name
+        made.remove()
+
+
+@pytest.fixture
+def site(docker_daemon: Daemon, image: str, network: str, tmp_path):
+    tmp_path.chmod(0o711)
+    for parent in tmp_path.parents[:3]:
+        parent.chmod(0o711)
+    with users(tmp_path, image, docker_daemon.url, network) as found:
+        yield found
+    with docker_daemon.client() as client:
+        for container in client.containers.list(all=True, filters={"name": f"{network}--"}):
+            container.remove(force=True)
+
+
+@pytest.fixture
+def containers(docker_daemon: Daemon, network: str) -> Callable[[], list[str]]:
+    def names() -> list[str]:
+        with docker_daemon.client() as client:
+            return sorted(c.name for c in client.containers.list(all=True, filters={"name": f"{network}--"}))
+
+    return names

@@ -12,6 +12,7 @@ import pytest
 from deployed import Running, newest_logs
 from dockerd import Daemon
 from person import Person
+from spawning import containers, image, network, site  # noqa: F401
 from workbench_hub.health import wait_for
 
 
