@@ -63,12 +63,14 @@ def test_a_server_that_was_started_and_stopped_is_written_down(hub):
         operator.http.delete("/hub/api/users/eve", headers=headers)
     came(hub, "stop", actor="operator", subject="bert")
     came(hub, "stopped", actor="hub", subject="bert")
-    deeds = [
-        (entry.details["method"], entry.details["told"])
-        for entry in entries(hub, "administration", actor="operator", subject="eve")
-    ]
-    assert [method for method, _ in deeds] == ["POST", "PATCH", "DELETE"]
-    assert deeds[1][1] == {"admin": False}
+
+    def deeds() -> list[tuple[str, dict[str, object]]]:
+        done = entries(hub, "administration", actor="operator", subject="eve")
+        return [(entry.details["method"], entry.details["told"]) for entry in done]
+
+    wait_for(lambda: len(deeds()) == 3, 20, "what the operator did, in the audit log")
+    assert [method for method, _ in deeds()] == ["POST", "PATCH", "DELETE"]
+    assert deeds()[1][1] == {"admin": False}
 
 
 def test_a_token_is_written_down_and_its_secret_is_not(hub):
