@@ -35,7 +35,8 @@ def words(deployment: Deployment) -> list[str]:
         raise Unavailable("bubblewrap", "is not installed", "As root: apt-get install bubblewrap")
     number = str(SERVICES)
     return [
-        *("bwrap", "--die-with-parent", "--unshare-ipc", "--unshare-uts", "--new-session"),
+        # With its first process the kernel ends all of a process namespace, whatever account they have.
+        *("bwrap", "--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--new-session"),
         *("--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", _TMP),
         *_shown([Path(name) for name in _SYSTEM]),
         *_ways([*_programs(), deployment.archive, deployment.services]),
@@ -44,7 +45,7 @@ def words(deployment: Deployment) -> list[str]:
         *("--bind", str(deployment.services), str(deployment.services)),
         *("--setenv", "HOME", str(deployment.services), "--chdir", str(deployment.services)),
         *("--setenv", "NUMBA_CACHE_DIR", str(deployment.services / "numba")),
-        *("--", "setpriv", "--pdeathsig", "KILL", "--reuid", number, "--regid", number),
+        *("--", "setpriv", "--reuid", number, "--regid", number),
         *("--clear-groups", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all", "--"),
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from functools import partial
+from pathlib import Path
 
 import httpx
 import pytest
@@ -54,7 +55,9 @@ def _again(running: Running, name: str, before: int) -> bool:
 )
 def test_a_kernel_survives_the_kill_of(hub, session, eventually, log_in, name):
     before = hub.pid(name)
+    inside = _below(before)
     os.kill(before, signal.SIGKILL)
+    eventually(lambda: not any(map(_alive, inside)), 60, f"the end of what {name} had started")
     eventually(partial(_again, hub, name, before), 60, name)
     eventually(hub.all_well, 60, "all of it")
     eventually(session.answers, 30, "the user's server")
@@ -96,8 +99,6 @@ def test_a_restart_of_everything_interrupts_no_kernel(hub, session, eventually):
 
 
 def test_a_policy_that_is_right_is_taken_and_one_that_is_wrong_changes_nothing(hub, session, eventually):
-    from pathlib import Path
-
     path, before = Path(hub.more["WORKBENCH_POLICY"]), hub.pid("hub")
     try:
         write_policy(path, profiles={"small": {"titel": "Small"}})
@@ -197,6 +198,19 @@ def _of_the_services(hub: Running, session: Session) -> int:
         trust_env=False,
     )
     return answer.status_code
+
+
+def _below(number: int) -> list[int]:
+    """Return the processes that one has started, and those that they have."""
+    listed = Path(f"/proc/{number}/task/{number}/children").read_text().split()
+    return [found for child in map(int, listed) for found in (child, *_below(child))]
+
+
+def _alive(number: int) -> bool:
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _server(person: Person) -> dict[str, object]:
