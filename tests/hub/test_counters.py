@@ -1,4 +1,4 @@
-"""Counters of control groups: this host's real ones, and both layouts from files as the kernel writes them."""
+"""Counters of control groups: this host's real ones, and both layouts as the kernel writes them."""
 
 from __future__ import annotations
 
