@@ -72,6 +72,13 @@ class Identified(Authenticator):
             return False
         return {"name": user.name, **self._model(identity, state)}
 
+    async def delete_user(self, user: Any) -> None:
+        """Stop the servers that have names; the hub itself stops the one without, and fails at the others."""
+        super().delete_user(user)
+        for spawner in list(user.spawners.values()):
+            if spawner.ready:
+                await user.stop(spawner.name)
+
     def kept(self, auth_state: dict[str, Any] | None) -> dict[str, Any] | None:
         """Return what the hub remembers of a log-in."""
         return None

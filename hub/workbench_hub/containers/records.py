@@ -6,6 +6,7 @@ the hub, and is gone when the server has started well again.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from workbench_hub.deployment import write
 
 __all__ = ["Notice", "Record"]
 
+_LOG = logging.getLogger("workbench_hub.containers")
 _MOST_NOTICES = 20
 
 
@@ -81,5 +83,9 @@ class Record:
             return _Remembered()  # it only tells; a server starts without it
 
     def _write(self, remembered: _Remembered) -> None:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write(self.path, _JSON.dump_json(remembered, indent=1).decode(), mode=0o600)
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write(self.path, _JSON.dump_json(remembered, indent=1).decode(), mode=0o600)
+        except OSError as error:
+            # It only tells; on a full disk servers still run, and their users still hear why one does not.
+            _LOG.warning("%s is not remembered: %s", self.path.stem, error)
