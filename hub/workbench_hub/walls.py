@@ -43,17 +43,18 @@ def connect(deployment: Deployment) -> docker.DockerClient:
     return client
 
 
-def plan(deployment: Deployment) -> network.Plan:
-    """Return what the network is to be, by the policy in force."""
+def plan(deployment: Deployment, *, renew: bool = False) -> network.Plan:
+    """Return what the network is to be, by the policy in force; look known names up anew if `renew`."""
     ports = deployment.ports
     doors = (network.Door("hub", ports["hub"]), network.Door("web services", ports["api"]))
     name = network.bridge_name(deployment.state)
-    return network.planned(deployment.policy.egress, doors, deployment.state, deployment.run, name)
+    egress = deployment.policy.egress
+    return network.planned(egress, doors, deployment.state, deployment.run, name, renew=renew)
 
 
 def up(deployment: Deployment) -> None:
     """Make bridge and walls, or see that they stand."""
-    wanted = plan(deployment)
+    wanted = plan(deployment, renew=True)
     client = connect(deployment)
     try:
         network.ensure(client, wanted)
@@ -81,14 +82,23 @@ def down(deployment: Deployment) -> None:
 
 def main() -> None:
     """Look after the walls until told to stop."""
-    deployment, stop = Deployment(Settings()), Event()
+    settings, stop = Settings(), Event()
+    deployment = Deployment(settings)
 
     def end(*_: Any) -> None:
         stop.set()
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
-    network.Warden(lambda: plan(deployment), _say, names(deployment), stop=stop).run()
+
+    def now(renew: bool) -> network.Plan:
+        return plan(Deployment(settings), renew=renew)  # which reads the policy anew
+
+    def version() -> tuple[int, ...]:
+        files = (deployment.policy_in_force, deployment.run / network.ADDRESSES)
+        return tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files)
+
+    network.Warden(now, _say, names(deployment), version=version, stop=stop).run()
 
 
 def _say(words: str) -> None:

@@ -209,9 +209,9 @@ def _take(server: socket.socket) -> None:
 
 
 @contextmanager
-def warden(plan: Plan, said: list[str]) -> Iterator[None]:
+def warden(stands: Plan, said: list[str], **more: Any) -> Iterator[None]:
     """Let a warden look after the rules, ten times a second."""
-    keeper = network.Warden(lambda: plan, said.append, every=0.1)
+    keeper = network.Warden(**{"plan": lambda _: stands, "say": said.append, "every": 0.1} | more)
     thread = threading.Thread(target=keeper.run)
     thread.start()
     try:

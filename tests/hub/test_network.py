@@ -140,6 +140,19 @@ def test_a_name_service_that_is_down_locks_nobody_out(names):
     assert names.memory.warnings == ["dc leads nowhere: its old addresses hold"]
 
 
+def test_who_only_asks_what_the_rules_should_be_looks_up_no_name_that_is_known(names):
+    resolved(names, "dc")
+    names.known["dc"], names.now = ["198.51.100.7"], names.now + 30 * 86400
+    before = names.memory.path.read_text()
+    wanted = [Wanted("dc"), Wanted("198.51.100.30")]
+    found = network.resolve(wanted, names.memory, names.look_up, renew=False)
+    assert [str(one.networks[0]) for one in found] == ["198.51.100.20/32", "198.51.100.30/32"]
+    assert names.memory.path.read_text() == before
+    names.known["new"] = ["198.51.100.8"]
+    network.resolve([*wanted, Wanted("new")], names.memory, names.look_up, renew=False)
+    assert set(json.loads(names.memory.path.read_text())) == {"dc", "new"}
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "0.0.0.0", "224.0.0.5"])
 def test_a_name_that_leads_to_this_machine_is_not_followed(names, address):
     names.known["dc"] = [address, "198.51.100.20"]
@@ -193,7 +206,7 @@ def test_names_reach_a_running_session_through_the_same_file(tmp_path):
 def test_the_warden_says_what_is_wrong_and_goes_on():
     said, stop = [], Event()
 
-    def nothing() -> Plan:
+    def nothing(_: bool) -> Plan:
         if len(said) > 1:
             stop.set()
         raise Unavailable("The policy", "cannot be read")

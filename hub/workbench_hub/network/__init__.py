@@ -9,12 +9,13 @@ from workbench_hub.network.bridge import ensure, remove_bridge
 from workbench_hub.network.firewall import apply, missing, remove, standing
 from workbench_hub.network.names import Memory, resolve
 from workbench_hub.network.plan import Destination, Door, Plan, Wanted, bridge_name, free_subnet
-from workbench_hub.network.planned import planned
+from workbench_hub.network.planned import ADDRESSES, planned
 from workbench_hub.network.resolver import HOSTNAME, resolver_mounts, write_resolver
 from workbench_hub.network.rules import rules, rules6
 from workbench_hub.network.warden import Warden
 
 __all__ = [
+    "ADDRESSES",
     "HOSTNAME",
     "Destination",
     "Door",

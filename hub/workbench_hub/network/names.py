@@ -71,7 +71,9 @@ class Memory:
         write(self.path, json.dumps(known, sort_keys=True), mode=0o600)
 
 
-def resolve(wanted: Iterable[Wanted], memory: Memory, look_up: LookUp = look_up) -> tuple[Destination, ...]:
+def resolve(
+    wanted: Iterable[Wanted], memory: Memory, look_up: LookUp = look_up, *, renew: bool = True
+) -> tuple[Destination, ...]:
     """Turn what the policy allows into addresses.
 
     A name that leads to this machine, its link or to many at once is not
@@ -85,14 +87,23 @@ def resolve(wanted: Iterable[Wanted], memory: Memory, look_up: LookUp = look_up)
         What names have led to before.
     look_up : callable
         Addresses of a name.
+    renew : bool
+        Whether names are looked up that are known already.  Who only asks what
+        the rules should be does not renew, or the answer would be another one
+        than that by which they were made.
     """
     allowed, now, known = list(wanted), memory.clock(), memory.read()
     memory.warnings.clear()
     names = sorted({entry.host for entry in allowed if _network(entry.host) is None})
+    asked = [name for name in names if renew or name not in known]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = dict(zip(names, pool.map(look_up, names), strict=True))
-    remembered = {name: _merge(name, found[name], known.get(name, {}), now, memory) for name in names}
-    memory.write(remembered)
+        found = dict(zip(asked, pool.map(look_up, asked), strict=True))
+    remembered = {
+        name: _merge(name, found[name], known.get(name, {}), now, memory) if name in found else known[name]
+        for name in names
+    }
+    if remembered != known and (asked or renew):
+        memory.write(remembered)
     return tuple(_destination(entry, remembered) for entry in allowed)
 
 
@@ -106,15 +117,20 @@ def _merge(
         memory.warnings.append(f"{name} leads nowhere" + (": its old addresses hold" if known else ""))
     kept = {address: seen for address, seen in known.items() if now - seen < _DAYS * _DAY}
     fresh = {address: now for address in found if address not in refused}
-    newest = sorted((kept | fresh).items(), key=lambda item: (-item[1], item[0]))
+    newest = sorted((kept | fresh).items(), key=_newest_first)
     return dict(newest[:_MOST_ADDRESSES])
+
+
+def _newest_first(item: tuple[str, float]) -> tuple[float, str]:
+    return -item[1], item[0]
 
 
 def _destination(entry: Wanted, remembered: dict[str, dict[str, float]]) -> Destination:
     network = _network(entry.host)
     if network is not None:
         return Destination(entry.host, (network,), entry.ports, entry.protocol, named=False)
-    addresses = tuple(IPv4Network(address) for address in remembered[entry.host])
+    newest = sorted(remembered[entry.host].items(), key=_newest_first)
+    addresses = tuple(IPv4Network(address) for address, _ in newest)
     return Destination(entry.host, addresses, entry.ports, entry.protocol)
 
 

@@ -14,10 +14,22 @@ from workbench_hub.network.names import Memory, resolve
 from workbench_hub.network.plan import Door, Plan, Wanted, bridge_name, free_subnet
 from workbench_hub.policy.work import Egress
 
-__all__ = ["planned", "subnet_of"]
+__all__ = ["ADDRESSES", "planned", "subnet_of"]
 
 
-def planned(egress: Egress, doors: Iterable[Door], state: Path, run: Path, name: str = "workbench") -> Plan:
+ADDRESSES = "addresses.json"
+"""The file beside the subnet's that remembers what names lead to."""
+
+
+def planned(
+    egress: Egress,
+    doors: Iterable[Door],
+    state: Path,
+    run: Path,
+    name: str = "workbench",
+    *,
+    renew: bool = True,
+) -> Plan:
     """Return the plan of a deployment, with the names of its policy looked up.
 
     Parameters
@@ -32,13 +44,15 @@ def planned(egress: Egress, doors: Iterable[Door], state: Path, run: Path, name:
         Where the subnet and the addresses of names are written down.
     name : str
         Of the network, as Docker knows it.
+    renew : bool
+        Whether names are looked up that are known already.
     """
     wanted = [Wanted(host, entry.ports, entry.protocol) for entry in egress.allow for host in entry.hosts]
     return Plan(
         bridge=bridge_name(state),
         subnet=subnet_of(run / "subnet.json"),
         doors=tuple(doors),
-        egress=resolve(wanted, Memory(run / "addresses.json")),
+        egress=resolve(wanted, Memory(run / ADDRESSES), renew=renew),
         name=name,
         servers=tuple(_server(server) for server in egress.dns),
     )

@@ -27,7 +27,7 @@ class Warden:
     Parameters
     ----------
     plan : callable
-        Returns the plan of now, with names looked up.
+        Returns the plan of now; is told whether names are to be looked up anew.
     say : callable
         Takes a line for the log.
     names : Path, optional
@@ -36,28 +36,37 @@ class Warden:
         Seconds between two looks at the rules.
     renew : float
         Seconds between two look-ups of the names.
+    version : callable
+        Another answer than before means that somebody has changed the policy
+        or looked names up, and put other rules in place: these are then ours.
     """
 
-    plan: Callable[[], Plan]
+    plan: Callable[[bool], Plan]
     say: Callable[[str], None]
     names: Path | None = None
     every: float = 10.0
     renew: float = 600.0
+    version: Callable[[], object] = lambda: None
     stop: Event = field(default_factory=Event)
 
     def run(self) -> None:
         """Look after the rules until `stop` is set."""
-        plan, renewed = self._look(None), monotonic()
+        plan, renewed = self._look(None, renew=True), monotonic()
+        seen = self.version()
         while not self.stop.wait(self.every):
+            now = self.version()
             if plan is None or monotonic() - renewed > self.renew:
-                plan, renewed = self._look(plan), monotonic()
+                plan, renewed = self._look(plan, renew=True), monotonic()
+                seen = self.version()
+            elif now != seen:
+                plan, seen = self._look(plan, renew=False), now
             else:
                 self._mend(plan)
 
-    def _look(self, before: Plan | None) -> Plan | None:
+    def _look(self, before: Plan | None, *, renew: bool) -> Plan | None:
         """Return the plan of now; the one before where there is none."""
         try:
-            plan = self.plan()
+            plan = self.plan(renew)
         except WorkbenchError as error:
             self.say(f"the old rules stay: {error}")
             return before

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote
 
 import httpx
@@ -14,10 +15,11 @@ import pytest
 import websocket
 
 from deployed import Running
-from ground import fallen
+from ground import fallen, iptables
+from hosted import write_policy
 from person import Person
 from raw import ask, cookies
-from workbench_hub import walls
+from workbench_hub import network, walls
 from workbench_hub.health import wait_for
 
 pytestmark = [pytest.mark.docker, pytest.mark.services]
@@ -172,6 +174,29 @@ def test_the_doctor_fails_where_a_wall_is_down(hub, sides):
     assert done.returncode == 1
     assert "is reached" in done.stdout, done.stdout
     assert hub.command("network", "check").returncode == 0
+
+
+def test_an_allow_list_counts_from_the_reload_on_and_the_warden_keeps_it(hub):
+    path = Path(hub.more["WORKBENCH_POLICY"])
+    before, chain = path.read_text(), f"{walls.plan(hub.deployment).bridge}-out"
+    try:
+        write_policy(path, egress={"allow": [{"hosts": ["198.51.100.77"], "ports": [443]}]})
+        done = hub.command("reload")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert allowed(chain) == ["198.51.100.77/32"]
+        iptables("-F", chain)
+        wait_for(lambda: allowed(chain) == ["198.51.100.77/32"], 60, "the warden")
+    finally:
+        path.write_text(before)
+        assert hub.command("reload").returncode == 0
+    assert allowed(chain) == []
+    wait_for(lambda: httpx.get(f"{hub.url}/hub/health", trust_env=False).status_code == 200, 60, "the hub")
+
+
+def allowed(chain: str) -> list[str]:
+    """Return where containers may go, as the kernel has it."""
+    rules = [line.split() for line in network.standing() if line.startswith(f"-A {chain} -d")]
+    return [words[3] for words in rules if words[-1] == "RETURN"]
 
 
 # The hub's and the proxy's APIs.

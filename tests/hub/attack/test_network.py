@@ -261,6 +261,27 @@ def test_the_warden_puts_walls_up_again(ground):
     assert "wbt" in said[0]
 
 
+def test_the_warden_takes_up_what_somebody_else_has_decided(ground):
+    """Where a policy was put in force, the warden does not bring the old rules back."""
+    decided, asked = [ground.plan], []
+
+    def now(renew: bool) -> network.Plan:
+        asked.append(renew)
+        return decided[-1]
+
+    fewer = field.changed(ground.plan, egress=())
+    try:
+        with field.warden(ground.plan, [], plan=now, version=lambda: len(decided)):
+            wait_for(lambda: bool(asked), 5, "the warden's first look")
+            decided.append(fewer)
+            wait_for(lambda: not network.missing(fewer), 20, "the new rules")
+            field.iptables("-F", f"{ground.plan.bridge}-out")
+            wait_for(lambda: not network.missing(fewer), 20, "the new rules again")
+        assert asked == [True, False]
+    finally:
+        network.apply(ground.plan)
+
+
 def test_rules_stay_when_docker_is_killed(ground, docker_daemon):
     docker_daemon.kill()
     try:
