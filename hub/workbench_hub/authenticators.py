@@ -77,6 +77,7 @@ class Identified(Authenticator):
         super().delete_user(user)
         for spawner in list(user.spawners.values()):
             if spawner.ready:
+                await self.parent.proxy.delete_user(user, spawner.name)
                 await user.stop(spawner.name)
 
     def kept(self, auth_state: dict[str, Any] | None) -> dict[str, Any] | None:
