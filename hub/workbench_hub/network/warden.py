@@ -51,15 +51,15 @@ class Warden:
 
     def run(self) -> None:
         """Look after the rules until `stop` is set."""
-        plan, renewed = self._look(None, renew=True), monotonic()
+        # Asked before each look, so that no change comes between; what the look itself wrote costs one more.
         seen = self.version()
+        plan, renewed = self._look(None, renew=True), monotonic()
         while not self.stop.wait(self.every):
-            now = self.version()
+            before, seen = seen, self.version()
             if plan is None or monotonic() - renewed > self.renew:
                 plan, renewed = self._look(plan, renew=True), monotonic()
-                seen = self.version()
-            elif now != seen:
-                plan, seen = self._look(plan, renew=False), now
+            elif seen != before:
+                plan = self._look(plan, renew=False)
             else:
                 self._mend(plan)
 
