@@ -100,8 +100,8 @@ print(json.dumps({
 def test_each_sees_the_networks_that_the_policy_gives(two):
     code = "import os; print(sorted(os.listdir(os.environ['WORKBENCH_ARCHIVE'] + '/2020')))"
     (anna, hers), (ben, his) = two
-    assert anna.run(hers, code).strip() == "['EM', 'OP', 'VO']"
-    assert ben.run(his, code).strip() == "['OP']"
+    assert anna.run(hers, code).strip() == "['EM', 'IM', 'OP', 'VO']"
+    assert ben.run(his, code).strip() == "['IM', 'OP']"
 
 
 def test_a_cell_has_the_workbench_and_its_services_at_hand(two):
