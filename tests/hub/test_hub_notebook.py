@@ -54,6 +54,7 @@ def test_its_figures_are_drawn_in_jupyterlab(hub, ben, shots, missing):
         page.get_by_text("Run", exact=True).first.click()
         page.get_by_text("Run All Cells", exact=True).click()
         expect(page.locator(".bk-Figure canvas").nth(3)).to_be_attached(timeout=180_000)
+        expect(page.get_by_text("(ipykernel) | Idle")).to_be_visible(timeout=180_000)
         page.locator(".bk-Figure").nth(3).scroll_into_view_if_needed()
         page.screenshot(path=shots / "host-notebook.png")
         assert page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
