@@ -3,7 +3,12 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 VENV := .venv/bin
 ENVIRONMENT = @test -n "$(PYTHON)" || { echo "Python 3.11 is needed. On Debian 12: apt-get install python3" >&2; exit 1; }; $(PYTHON) hub/environment.py
 
-.PHONY: help setup up down status logs test test-long lint bench docs lock clean
+# Which way users' servers run: `make up PROFILE=host`.
+ifdef PROFILE
+export WORKBENCH_PROFILE := $(PROFILE)
+endif
+
+.PHONY: help setup up down status logs test test-long lint images bench docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## say what can be done
@@ -12,7 +17,7 @@ help:  ## say what can be done
 setup:  ## create .venv and install what is locked
 	$(ENVIRONMENT) run
 
-up: setup  ## start everything on this machine (WORKBENCH_PORT, WORKBENCH_STATE)
+up: setup  ## start everything on this machine; PROFILE=host: each user in a container (WORKBENCH_PORT, WORKBENCH_STATE)
 	@$(VENV)/workbench-hub up
 
 down:  ## stop everything, users' servers too
@@ -39,6 +44,9 @@ lint:  ## style, format, types, and which way imports point
 	@$(VENV)/mypy
 	@$(VENV)/lint-imports
 
+images: setup  ## build the images of containers (as root; see docs/images.md)
+	@$(VENV)/python images/build.py
+
 bench:  ## measure against the peers
 	$(ENVIRONMENT) test
 	@$(VENV)/python -m benchmarks
@@ -46,6 +54,7 @@ bench:  ## measure against the peers
 docs:  ## write the generated pages of docs/
 	$(ENVIRONMENT) test
 	@$(VENV)/python -m workbench.cli.reference
+	@$(VENV)/python -m workbench_hub.policy.reference
 
 lock:  ## write the lock files anew from pyproject.toml
 	$(ENVIRONMENT) lock

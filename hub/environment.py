@@ -198,7 +198,7 @@ def debian() -> None:
 
 
 def lock() -> None:
-    """Write both lock files anew from pyproject.toml, tests' versions following the others."""
+    """Write all lock files anew from pyproject.toml, tests' versions and images' following the others."""
     with tempfile.TemporaryDirectory() as folder:
         run([PYTHON, "-m", "pip", "--quiet", "install", "--target", folder, "uv"])
         uv: list[str | Path] = [
@@ -218,6 +218,9 @@ def lock() -> None:
                 [*uv, *form, *extras, *follow, *output, "pyproject.toml"], cwd=ROOT, stdout=subprocess.DEVNULL
             )
             say(f"Wrote {LOCKS[purpose].name}")
+    # What each image needs of it is read from what is installed.
+    install("test")
+    run([PYTHON, ROOT / "images" / "locks.py"])
 
 
 def works() -> bool:

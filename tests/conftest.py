@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +15,8 @@ import pytest
 if TYPE_CHECKING:
     import httpx
     from distributed import Client
+
+    from dockerd import Daemon
 
 REQUIRED = frozenset(filter(None, os.environ.get("REQUIRE", "").split(",")))
 """Components whose absence is a failure: ``REQUIRE=shared,slurm,docker,browser``."""
@@ -64,6 +69,40 @@ def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 
     with clustered(tmp_path_factory.mktemp("keys")) as settings, client(settings) as dask:
         yield dask
+
+
+@pytest.fixture(scope="session")
+def docker_daemon() -> Iterator[Daemon]:
+    """Return a Docker daemon of the tests' own, which they may kill and start again."""
+    import dockerd
+
+    reason = dockerd.why_not()
+    if reason:
+        missing("docker", reason)
+    with dockerd.own_daemon() as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="session")
+def catalogue(docker_daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the images, once in a run; return the catalogue that names them by digest.
+
+    ``TEST_CATALOGUE`` names one of an earlier run, whose images are there still (see `dockerd.KEPT`).
+    """
+    if kept := os.environ.get("TEST_CATALOGUE"):
+        return Path(kept)
+    out = tmp_path_factory.mktemp("images")
+    build = Path(__file__).parents[1] / "images" / "build.py"
+    command = [sys.executable, str(build), "user", "--docker", docker_daemon.url, "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return out / "catalogue.json"
+
+
+@pytest.fixture(scope="session")
+def user_image(catalogue: Path) -> str:
+    """Return the digest of the image that users' servers run in."""
+    return str(json.loads(catalogue.read_text())["user"]["digest"])
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -21,7 +22,28 @@ class Settings(BaseSettings):
 
     state: Path = Field(
         default=Path("~/.local/state/workbench"),
-        description="Directory of everything that lives on: archive, databases, homes, logs, secrets.",
+        description="Directory of everything that lives on: archive, databases, homes, logs, secrets; "
+        "with profile host /var/lib/workbench by default.",
+    )
+    profile: Literal["embedded", "host"] | None = Field(
+        default=None,
+        description="embedded: users' servers are processes of one account; host: each is a container of "
+        "Docker's, and the hub's database is PostgreSQL. By default what the state directory was started "
+        "with, and embedded before that.",
+    )
+    docker: str = Field(
+        default="unix:///var/run/docker.sock",
+        description="Address of the Docker daemon that runs users' containers; profile host.",
+    )
+    policy: Path | None = Field(
+        default=None,
+        description="The policy of the deployment, a YAML file; by default the one that is shipped, "
+        "hub/policy.yaml; profile host.",
+    )
+    database: SecretStr = Field(
+        default=SecretStr(""),
+        description="URL of the hub's PostgreSQL database; by default a cluster of our own in the state "
+        "directory; profile host.",
     )
     archive: Path | None = Field(
         default=None,
@@ -66,6 +88,8 @@ class Settings(BaseSettings):
     @property
     def state_dir(self) -> Path:
         """The state directory, absolute."""
+        if self.profile == "host" and "state" not in self.model_fields_set:
+            return Path("/var/lib/workbench")  # accounts other than root's have to get into it
         return self.state.expanduser().absolute()
 
     @property

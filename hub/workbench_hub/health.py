@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from threading import Event
 from time import monotonic
 
 import httpx
 
 from workbench.errors import Unavailable
+from workbench_hub import database
 
 __all__ = ["healthy", "wait_for"]
 
+_POSTGRESQL = "postgresql:"
+
 
 def healthy(url: str, timeout: float = 2.0) -> bool:
-    """Ask a health address."""
+    """Ask a health address: of HTTP, or ``postgresql:`` and the directory of its socket."""
+    if url.startswith(_POSTGRESQL):
+        return database.ready(Path(url.removeprefix(_POSTGRESQL)))
     try:
         # No proxy of the environment stands between processes of one machine.
         return httpx.get(url, timeout=timeout, trust_env=False).status_code == httpx.codes.OK

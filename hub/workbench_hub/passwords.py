@@ -63,6 +63,12 @@ class PasswordAuthenticator(Authenticator):
     """Log in with a name and the password that `make up` showed once."""
 
     path = Unicode(config=True, help="The file of users.")
+    notice = Unicode(config=True, help="Written to the log at the start.")
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        if self.notice:
+            self.log.warning("%s", self.notice)
 
     async def authenticate(self, handler: Any, data: dict[str, str]) -> dict[str, Any] | None:
         """Check name and password, away from the event loop."""

@@ -20,10 +20,12 @@ from xmlrpc.client import Fault, ServerProxy
 from supervisor.xmlrpc import SupervisorTransport
 
 from workbench.errors import InvalidSetting, Unavailable
-from workbench_hub.deployment import MARK, Deployment, Process, write
+from workbench_hub import sandbox
+from workbench_hub.deployment import MARK, Deployment, write
 from workbench_hub.health import wait_for
+from workbench_hub.processes import Process
 
-__all__ = ["marked", "pid", "start", "states", "stop"]
+__all__ = ["configure", "marked", "pid", "restart", "start", "states", "stop", "update"]
 
 _START_SECONDS = 20.0
 _STOP_SECONDS = 30.0
@@ -115,6 +117,24 @@ def stop(deployment: Deployment) -> None:
             wait_for(lambda: not marked(deployment), 5.0, "", fail=False)
 
 
+def restart(deployment: Deployment, name: str) -> None:
+    """Stop one process and start it again, with the configuration that stands."""
+    with suppress(Fault):  # it was between two tries to start
+        _ask(deployment, "stopProcess", name)
+    _ask(deployment, "startProcess", name)
+
+
+def update(deployment: Deployment) -> list[str]:
+    """Write the configuration anew, start those processes anew that it changes, and return their names."""
+    configure(deployment)
+    _, changed, _ = _ask(deployment, "reloadConfig")[0]
+    for name in changed:
+        _ask(deployment, "stopProcessGroup", name)
+        _ask(deployment, "removeProcessGroup", name)
+        _ask(deployment, "addProcessGroup", name)
+    return list(changed)
+
+
 def marked(deployment: Deployment) -> list[int]:
     """Return the processes that belong to this deployment, by the mark in their environment.
 
@@ -134,13 +154,18 @@ def marked(deployment: Deployment) -> list[int]:
 
 
 def _program(deployment: Deployment, process: Process, priority: int) -> list[str]:
-    dies_too = ["setpriv", "--pdeathsig", "KILL", "--"] if process.kept else []
+    prefix = ["--pdeathsig", "KILL"] if process.kept else []
+    if process.account:
+        prefix += ["--reuid", process.account, "--regid", process.account, "--clear-groups"]
+    prefix = ["setpriv", *prefix, "--"] if prefix else []
+    if process.sandboxed:
+        prefix += sandbox.words(deployment)
     environment = ",".join(f"{key}={_literal(value)}" for key, value in process.environment.items())
     # Relative to the state directory: supervisord fills in what follows a % of a log's path twice.
     log = (deployment.logs / f"{process.name}.log").relative_to(deployment.state)
     return [
         f"[program:{process.name}]",
-        f"command={' '.join(_quote(part) for part in [*dies_too, *process.command])}",
+        f"command={' '.join(_quote(part) for part in [*prefix, *process.command])}",
         f"environment={environment}",
         f"priority={priority}",
         "autostart=true",
@@ -160,10 +185,10 @@ def _path(deployment: Deployment) -> Path:
     return deployment.run / "supervisord.conf"
 
 
-def _ask(deployment: Deployment, method: str) -> Any:
+def _ask(deployment: Deployment, method: str, *given: str) -> Any:
     transport = SupervisorTransport(None, None, f"unix://{deployment.socket}")
     try:
-        return getattr(ServerProxy("http://127.0.0.1", transport=transport).supervisor, method)()
+        return getattr(ServerProxy("http://127.0.0.1", transport=transport).supervisor, method)(*given)
     finally:
         transport.close()
 

@@ -25,6 +25,8 @@ class Running:
     port: int
     said: str
     passwords: dict[str, str] = field(default_factory=dict)
+    more: dict[str, str] = field(default_factory=dict)
+    """Further environment variables that it was started with."""
 
     @property
     def url(self) -> str:
@@ -36,10 +38,12 @@ class Running:
 
     @property
     def deployment(self) -> Deployment:
-        return Deployment(Settings(state=self.state, port=self.port))
+        names = {f"WORKBENCH_{name.upper()}": name for name in Settings.model_fields}
+        given = {names[name]: value for name, value in self.more.items()}
+        return Deployment(Settings(state=self.state, port=self.port, **given))
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return command(self.state, self.port, *words)
+        return command(self.state, self.port, *words, **self.more)
 
     def pid(self, process: str) -> int:
         if process == "supervisor":
@@ -66,7 +70,7 @@ def command(state: Path, port: int, *words: str, **more: str) -> subprocess.Comp
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WORKBENCH_")}
     environment = {**kept, "WORKBENCH_STATE": str(state), "WORKBENCH_PORT": str(port), **more}
     return subprocess.run(
-        [PROGRAM, *words], env=environment, capture_output=True, text=True, timeout=240, check=False
+        [PROGRAM, *words], env=environment, capture_output=True, text=True, timeout=900, check=False
     )
 
 

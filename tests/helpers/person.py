@@ -35,15 +35,19 @@ class Person:
     def logged_in(self) -> bool:
         return self.answer.status_code == 200 and self.answer.url.path == "/hub/home"
 
-    def start_server(self) -> None:
-        """Start the user's server, as the button does, and wait until it answers."""
-        self.http.get(f"/hub/spawn/{self.name}").raise_for_status()
+    def start_server(self, seconds: float = 60, **chosen: str) -> None:
+        """Start the user's server, as the button and the form do, and wait until it answers."""
+        page = self.http.get(f"/hub/spawn/{self.name}").raise_for_status()
+        if page.url.path == f"/hub/spawn/{self.name}" and "<form" in page.text:
+            xsrf = self._cookie("_xsrf", "/hub/")
+            form = {"_xsrf": xsrf, **chosen}
+            self.http.post(f"/hub/spawn/{self.name}", data=form, params={"_xsrf": xsrf}).raise_for_status()
 
         def up() -> bool:
             page = self.http.get(f"/user/{self.name}/lab")  # by way of the hub's OAuth, as a browser goes
             return page.status_code == 200 and page.url.path.startswith(f"/user/{self.name}/lab")
 
-        wait_for(up, 60, f"{self.name}'s server")
+        wait_for(up, seconds, f"{self.name}'s server")
 
     def start_kernel(self) -> str:
         answer = self._post(f"/user/{self.name}/api/kernels", {"name": "python3"})
@@ -66,12 +70,16 @@ class Person:
         finally:
             line.close()
 
+    def headers(self) -> dict[str, str]:
+        """What a page of the hub sends along with each request that changes something."""
+        return {"X-XSRFToken": self._cookie("_xsrf", "/hub/"), "Referer": f"{self.url}/hub/token"}
+
     def token(self) -> str:
         """Make a token of one's own, as the hub's token page does."""
         answer = self.http.post(
             f"/hub/api/users/{self.name}/tokens",
             json={"note": "test", "expires_in": 600},
-            headers={"X-XSRFToken": self._cookie("_xsrf", "/hub/"), "Referer": f"{self.url}/hub/token"},
+            headers=self.headers(),
         )
         answer.raise_for_status()
         return str(answer.json()["token"])

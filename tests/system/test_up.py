@@ -22,7 +22,7 @@ from workbench_hub.deployment import Deployment
 
 pytestmark = pytest.mark.services
 
-PROCESSES = ["scheduler", "worker", "proxy", "hub", "api", "guardian", "supervisor"]
+PROCESSES = ["scheduler", "worker", "proxy", "hub", "api", "life", "guardian", "supervisor"]
 
 
 @pytest.fixture(scope="module")

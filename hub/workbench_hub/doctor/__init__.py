@@ -1,0 +1,1 @@
+"""The doctor of a deployment: whether its walls stand, tried from within a container."""

@@ -1,0 +1,71 @@
+"""Where Debian comes from: a registry if one answers, debootstrap if none does."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture
+def engine(docker_daemon, catalogue):
+    from building.engine import Engine
+
+    return Engine(docker_daemon.url)
+
+
+@pytest.fixture
+def slim(docker_daemon, catalogue, tmp_path):
+    """Serve the Debian that debootstrap made as a registry's."""
+    from registry import registry
+
+    listed = docker_daemon.run("images", "--format={{.Repository}}:{{.Tag}}", "workbench-root").stdout.split()
+    docker_daemon.run("save", "--output", str(tmp_path / "root.tar"), listed[0])
+    with registry(tmp_path / "root.tar", tmp_path / "blobs") as (reference, asked):
+        yield reference, asked
+        docker_daemon.run("image", "rm", reference, check=False)
+
+
+def test_debian_comes_from_a_registry_that_answers(engine, slim, tmp_path):
+    from building import roots
+
+    reference, asked = slim
+    root = roots.prepare(engine, tmp_path / "cache", how="auto", slim=reference)
+    assert any("/manifests/" in path for path in asked)
+    assert root.image == root.key == engine.digest(reference)
+    assert not root.complete, "its packages are fetched in the build"
+    assert not (tmp_path / "cache").exists(), "nothing was bootstrapped"
+
+
+def test_the_base_is_built_on_it(build, engine, slim, tmp_path, docker_daemon):
+    reference, _ = slim
+    done = build("base", "--slim", reference, "--out", tmp_path / "out")
+    assert "workbench-base:" in done.stderr
+    from building import catalogue
+
+    entry = catalogue.read(tmp_path / "out")["base"]
+    layers = [engine.inspect(image)["RootFS"]["Layers"] for image in (reference, entry.digest)]
+    assert layers[1][: len(layers[0])] == layers[0]
+
+
+def test_no_registry_is_said(engine, tmp_path):
+    from building import roots
+    from building.errors import BuildFailed
+
+    # Nobody listens at that port of this machine.
+    with pytest.raises(BuildFailed, match="Build with --root debootstrap"):
+        roots.prepare(engine, tmp_path, how="registry", slim="127.0.0.1:1/debian:bookworm-slim")
+
+
+def test_debian_is_made_anew_after_a_week(tmp_path):
+    from building import roots
+
+    tar = tmp_path / "bookworm.tar"
+    assert not roots.current(tar)
+    tar.touch()
+    assert roots.current(tar)
+    week = tar.stat().st_mtime - 7 * 86400
+    os.utime(tar, (week, week))
+    assert not roots.current(tar)
