@@ -31,8 +31,8 @@ __all__ = ["associate"]
 _CAREFUL = 30.0
 """How many times rarer chance is than Markov's inequality promises.
 
-Measured on picks drawn at random at 12 stations, 50 to 120 an hour each: 26 events in
-21 days, where one a day is the setting.
+Measured on picks drawn at random at 12 stations, 50 to 120 an hour each: 30 events in
+29 days, where one a day is the setting; networks differ by a factor of three.
 """
 
 _PICK_ERRORS = {"P": 0.1, "S": 0.2}
