@@ -21,6 +21,9 @@ def main() -> None:
     for name in sorted(wanted):
         module = importlib.import_module(f"benchmarks.{name}")
         print(f"\n{module.TOPIC}")
+        if reason := getattr(module, "why_not", str)():
+            print(f"is left out: {reason}")
+            continue
         harness.publish(module.TOPIC, module.measure())
     harness.write()
 

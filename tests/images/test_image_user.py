@@ -134,20 +134,25 @@ def test_the_library_is_no_editable_one(user):
 
 
 KERNEL = """
-import json, os, pathlib, subprocess, sys, time, urllib.request
+import json, os, pathlib, subprocess, time, urllib.error, urllib.request
 
 server = subprocess.Popen(
     ["jupyter", "server", "--no-browser", "--port=8888", "--IdentityProvider.token=t"],
-    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
 )
-for line in server.stderr:
-    if "is running at" in line:
-        break
 
 def ask(path, **body):
     data = json.dumps(body).encode() if body else None
     request = urllib.request.Request("http://127.0.0.1:8888/api/" + path, data, {"Authorization": "token t"})
     return json.load(urllib.request.urlopen(request, timeout=30))
+
+until = time.monotonic() + 60
+while time.monotonic() < until:
+    try:
+        ask("status")
+        break
+    except urllib.error.URLError:
+        time.sleep(0.1)
 
 ask("kernels", name="python3")
 runtime = pathlib.Path(os.environ["JUPYTER_RUNTIME_DIR"])

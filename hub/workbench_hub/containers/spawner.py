@@ -19,6 +19,7 @@ import httpx
 from docker.errors import APIError
 from dockerspawner import DockerSpawner
 from jupyterhub.spawner import SpawnException
+from jupyterhub.utils import url_escape_path, url_path_join
 from traitlets import Dict, Instance, List, Unicode, default
 
 from workbench.errors import ResourceExceeded, Unavailable, WorkbenchError
@@ -223,6 +224,7 @@ class ContainerSpawner(DockerSpawner):
 
     async def run_post_stop_hook(self) -> Any:
         """Take away what is left of a server that has ended, however it did."""
+        self._revoke_tokens()
         await self._remove_container()
         if not any(other.active for other in self.user.spawners.values() if other is not self):
             await asyncio.to_thread(self.site.release, self.user.name)
@@ -347,6 +349,14 @@ class ContainerSpawner(DockerSpawner):
             await self.daemon.remove(self.object_name)
         except (APIError, NoDaemon) as error:
             self.log.warning("%s stays: %s", self.object_name, error)
+
+    def _revoke_tokens(self) -> None:
+        """Let the server's token end with it: a hub that was started meanwhile does not know it any more."""
+        address = url_path_join(self.user.base_url, url_escape_path(self.name), "/")
+        for token in list(self.user.orm_user.api_tokens):
+            if token.note == f"Server at {address}":
+                self.user.db.delete(token)
+        self.user.db.commit()
 
     def _say(self, words: str) -> None:
         self._done.append(words)

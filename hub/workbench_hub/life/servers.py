@@ -125,8 +125,7 @@ class Hub:
         Unavailable
             If the hub does not answer.
         """
-        routes = await self._ask("/proxy")
-        targets = {_route(route["routespec"]): route["target"] for route in routes.values()}
+        targets = await self._targets()
         found: list[Server] = []
         for offset in range(0, 10**9, _PAGE):
             page = await self._ask(f"/users?state=ready&offset={offset}&limit={_PAGE}")
@@ -155,6 +154,16 @@ class Hub:
             return Activity(_time(status["last_activity"]), busy)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise Unavailable(f"The server {server.label}", "answers with something else") from error
+
+    async def _targets(self) -> dict[str, str]:
+        """Return where the proxy leads to, by address; the hub tells it in pages, as everything."""
+        found: dict[str, str] = {}
+        for offset in range(0, 10**9, _PAGE):
+            page = await self._ask(f"/proxy?offset={offset}&limit={_PAGE}")
+            found |= {_route(route["routespec"]): route["target"] for route in page.values()}
+            if len(page) < _PAGE:
+                break
+        return found
 
     async def tell(self, server: Server, notices: list[dict[str, Any]]) -> None:
         """Give the notices that stand to a server, which shows them in its user's Lab.

@@ -61,7 +61,7 @@ def test_all_is_well_where_all_walls_stand(patient, ground):
 @pytest.mark.docker
 def test_a_neighbour_that_is_reached(patient, ground):
     bridge = ground.plan.bridge
-    with fallen(ground.plan, ("FORWARD", f"-i {bridge} -o {bridge} -j ACCEPT")):
+    with fallen(ground.plan, ("DOCKER-USER", f"-i {bridge} -o {bridge} -j ACCEPT")):
         assert "a neighbour's server" in bad(patient())
 
 
@@ -84,7 +84,7 @@ def test_a_port_of_the_machine_that_is_reached(patient, ground):
 
 @pytest.mark.docker
 def test_an_internet_and_a_metadata_address_that_are_reached(patient, ground):
-    with fallen(ground.plan, ("FORWARD", f"-i {ground.plan.bridge} -j ACCEPT")):
+    with fallen(ground.plan, ("DOCKER-USER", f"-i {ground.plan.bridge} -j ACCEPT")):
         assert bad(patient()) >= {
             "the internet (a stand-in), port 80",
             "the internet (a stand-in), datagrams",

@@ -79,19 +79,21 @@ def inwards(ground: Ground) -> AbstractContextManager[None]:
 
 
 def outwards(ground: Ground) -> AbstractContextManager[None]:
-    return fallen(ground.plan, ("FORWARD", f"-i {ground.plan.bridge} ! -o {ground.plan.bridge} -j ACCEPT"))
+    return fallen(
+        ground.plan, ("DOCKER-USER", f"-i {ground.plan.bridge} ! -o {ground.plan.bridge} -j ACCEPT")
+    )
 
 
 def sideways(ground: Ground) -> AbstractContextManager[None]:
     bridge = ground.plan.bridge
-    return fallen(ground.plan, ("FORWARD", f"-i {bridge} -o {bridge} -j ACCEPT"))
+    return fallen(ground.plan, ("DOCKER-USER", f"-i {bridge} -o {bridge} -j ACCEPT"))
 
 
 def towards(ground: Ground) -> AbstractContextManager[None]:
     return fallen(
         ground.plan,
-        ("FORWARD", f"-o {ground.plan.bridge} -j ACCEPT"),
-        ("FORWARD", f"-i {ground.plan.bridge} -j ACCEPT"),
+        ("DOCKER-USER", f"-o {ground.plan.bridge} -j ACCEPT"),
+        ("DOCKER-USER", f"-i {ground.plan.bridge} -j ACCEPT"),
     )
 
 
