@@ -21,9 +21,8 @@ c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{d.ports['proxy_api']}"
 c.JupyterHub.cleanup_servers = c.JupyterHub.cleanup_proxy = False
 c.JupyterHub.last_activity_interval = 2  # a proxy that was started again gets its routes back in this time
 c.JupyterHub.shutdown_on_logout = False
-c.JupyterHub.logging_config = logs.config(
-    {"JupyterHub": "INFO", "tornado": "WARNING", "workbench_hub": "INFO"}
-)
+# Tornado's lines go by way of the hub's logger: a handler of their own would write each twice.
+c.JupyterHub.logging_config = logs.config({"JupyterHub": "INFO", "workbench_hub": "INFO"})
 
 c.JupyterHub.services = [
     {

@@ -53,6 +53,7 @@ def host(c: Any, d: Deployment) -> None:
     spawner.state_dir, spawner.archive, spawner.catalogue = str(d.state), str(d.archive), str(d.catalogue)
     spawner.services_url = f"http://{d.ip}:{d.ports['api']}/services/workbench/"
     spawner.network_name, spawner.prefix = plan.name, plan.bridge
+    spawner.fallen_network_walls = partial(walls.fallen, d.settings)
     spawner.names_dir, spawner.dns = str(walls.names(d)), list(plan.dns)
     spawner.labels = {"workbench.deployment": plan.bridge}
     c.Spawner.start_timeout, c.Spawner.http_timeout = _SPAWN_SECONDS, _SPAWN_SECONDS

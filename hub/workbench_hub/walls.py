@@ -20,7 +20,7 @@ from workbench.settings import Settings
 from workbench_hub import network
 from workbench_hub.deployment import Deployment
 
-__all__ = ["connect", "down", "main", "names", "plan", "up"]
+__all__ = ["connect", "down", "fallen", "main", "names", "plan", "up"]
 
 _SECONDS = 60
 
@@ -62,6 +62,11 @@ def up(deployment: Deployment) -> None:
         client.close()
     network.apply(wanted)
     network.write_resolver(wanted, names(deployment))
+
+
+def fallen(settings: Settings) -> tuple[str, ...]:
+    """Return what is wrong with the walls, in words, by the policy that is in force now."""
+    return network.missing(plan(Deployment(settings)))
 
 
 def names(deployment: Deployment) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from functools import partial
 
@@ -11,7 +12,7 @@ import pytest
 from spawning import ANSWER, failed, program, run, said
 from workbench_hub.containers import hardening
 from workbench_hub.containers import spawner as module
-from workbench_hub.containers.hardening import Container, Limits, arguments, fallen, missing_walls
+from workbench_hub.containers.hardening import Container, Limits, arguments, fallen
 from workbench_hub.health import wait_for
 
 pytestmark = pytest.mark.docker
@@ -150,14 +151,20 @@ def test_a_wall_that_docker_left_out_is_seen_from_the_host(docker_daemon, image,
             container.remove(force=True)
 
 
-def test_a_daemon_that_cannot_keep_a_wall_is_noticed(docker_daemon):
-    with docker_daemon.client() as client:
-        info = client.info()
-    assert missing_walls(info) == []
-    assert "seccomp" in missing_walls(info | {"SecurityOptions": []})[0]
-    assert "seccomp" in missing_walls(info | {"SecurityOptions": ["name=seccomp,profile=unconfined"]})[0]
-    assert "processes" in missing_walls(info | {"PidsLimit": False})[0]
-    assert "Swarm" in missing_walls(info | {"Swarm": {"LocalNodeState": "active"}})[0]
+def test_no_server_starts_while_the_walls_of_the_network_are_down(site, containers, monkeypatch):
+    spawner = site.spawner("anna")
+    spawner.fallen_network_walls = lambda: ("chain wb-in is not there",)
+    monkeypatch.setattr(module, "_WALLS_SECONDS", 0.5)
+    error = failed(spawner)
+    assert re.search("walled in.*chain wb-in is not there", str(error.diagnosis))
+    assert containers() == []
+
+
+def test_a_start_waits_for_walls_that_are_just_being_put_up(site):
+    spawner, told = site.spawner("anna"), iter([("they are down",), ("they are down",), ()])
+    spawner.fallen_network_walls = lambda: next(told)
+    run(spawner.start())
+    run(spawner.stop())
 
 
 def test_a_server_without_a_wall_is_ended_at_once(site, containers, monkeypatch):

@@ -9,6 +9,7 @@ import socket
 import stat
 import sys
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -168,6 +169,8 @@ def test_logs_are_json_lines(running):
         parsed = [json.loads(line) for line in lines]
         assert parsed, name
         assert all({"event", "level", "timestamp"} <= set(entry) for entry in parsed), name
+        # A logger whose lines also go by way of another writes each twice.
+        assert not any(one == other for one, other in pairwise(lines)), name
     assert "==> " in running.command("logs", "hub").stdout
     assert running.command("logs", "nothing").returncode == 2
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from docker.types import HostConfig, LogConfig, Mount, Ulimit
 
-__all__ = ["LEAST_PIDS", "PRIVATE", "Container", "Limits", "arguments", "fallen", "missing_walls"]
+__all__ = ["LEAST_PIDS", "PRIVATE", "Container", "Limits", "arguments", "fallen"]
 
 PRIVATE = "/run/workbench"
 """In memory, for the user alone: sockets and caches that must not depend on space in the home."""
@@ -109,25 +109,6 @@ def arguments(container: Container) -> dict[str, Any]:
         "stop_signal": "SIGTERM",
         "host_config": HostConfig(version=_API, **_walls(container), **_shares(limits)),
     }
-
-
-def missing_walls(info: dict[str, Any]) -> list[str]:
-    """Return the walls that a daemon does not have, from what ``docker info`` says of it."""
-    options = [str(option) for option in info.get("SecurityOptions") or []]
-    seccomp = [option for option in options if option.startswith("name=seccomp")]
-    missing = []
-    if not seccomp or any("profile=unconfined" in option for option in seccomp):
-        missing.append("seccomp: the daemon filters no system calls")
-    for name, said in (
-        ("MemoryLimit", "memory"),
-        ("PidsLimit", "processes"),
-        ("CpuCfsQuota", "processor time"),
-    ):
-        if not info.get(name, False):
-            missing.append(f"{said}: the kernel or the daemon cannot limit it")
-    if (info.get("Swarm") or {}).get("LocalNodeState", "inactive") not in ("", "inactive"):
-        missing.append("Swarm: the daemon is part of one, where live-restore does not work")
-    return missing
 
 
 def fallen(pid: int, accepted: Collection[str] = (), proc: Path = Path("/proc")) -> list[str]:

@@ -20,7 +20,7 @@ from docker.errors import APIError
 from dockerspawner import DockerSpawner
 from jupyterhub.spawner import SpawnException
 from jupyterhub.utils import url_escape_path, url_path_join
-from traitlets import Dict, Instance, List, Unicode, default
+from traitlets import Callable, Dict, Instance, List, Unicode, default
 
 from workbench.errors import ResourceExceeded, Unavailable, WorkbenchError
 from workbench_hub.containers import pages
@@ -40,6 +40,7 @@ __all__ = ["ContainerSpawner", "SpawnFailed"]
 _LOOK_SECONDS = 0.2
 _MARGIN_SECONDS = 5.0  # of the hub's own limit, so that it is we who give up, with the reason
 _STOP_SECONDS = 10
+_WALLS_SECONDS = 20.0  # the warden looks every 10 s
 _SITES: dict[tuple[str, str, str], Site] = {}
 
 
@@ -66,6 +67,9 @@ class ContainerSpawner(DockerSpawner):
     services_url = Unicode(config=True, help="Where the web services are, seen from a container.")
     names_dir = Unicode(config=True, help="Directory of the files that tell containers names of hosts.")
     dns = List(Unicode(), config=True, help="Name servers that containers may ask.")
+    fallen_network_walls = Callable(
+        lambda: (), config=True, help="Returns what is wrong with the walls of the network, in words."
+    )
     labels = Dict(config=True, help="Labels of each container, such as the deployment's mark.")
 
     def __init__(self, **kwargs: Any) -> None:
@@ -169,6 +173,7 @@ class ContainerSpawner(DockerSpawner):
         begun, self._done = monotonic(), []
         try:
             session = await self._prepare()
+            await self._await_network_walls()
             await self._make(session)
             address = await self.get_ip_and_port()
             await self._first_answer(address, session, begun)
@@ -286,6 +291,19 @@ class ContainerSpawner(DockerSpawner):
             since=time(),
         )
         self._watch = None
+
+    async def _await_network_walls(self) -> None:
+        """Wait while the walls of the network are put up anew; start nobody without them."""
+        begun = monotonic()
+        while missing := await asyncio.to_thread(self.fallen_network_walls):
+            if monotonic() - begun > _WALLS_SECONDS:
+                raise Unavailable(
+                    "The network of servers",
+                    f"is not walled in ({'; '.join(missing)})",
+                    "Nobody starts without walls. The warden puts them up again; see its log and "
+                    "`workbench-hub doctor`.",
+                )
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _make(self, session: Session) -> None:
         self._say(f"Starting '{session.choice.limits.title}' from the image '{session.image.title}'")
