@@ -48,7 +48,8 @@ def locked(recipe: Recipe) -> str:
 def needed(recipe: Recipe) -> set[str]:
     """Return the names of all packages that an image's requirements lead to."""
     text = recipe.asked.read_text().splitlines()
-    asked = [Requirement(line) for line in text if line.strip() and not line.startswith("#")]
+    lines = (line.partition("#")[0].strip() for line in text)
+    asked = [Requirement(line) for line in lines if line]
     found: set[tuple[str, frozenset[str]]] = set()
     while asked:
         wanted = asked.pop()

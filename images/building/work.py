@@ -170,6 +170,7 @@ class Build:
     @contextmanager
     def _context(self, recipe: Recipe, lock: str, extra: list[Path]) -> Iterator[Path]:
         """Gather what a build needs in a folder of its own."""
+        self.cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f"{recipe.name}-", dir=self.cache) as name:
             context = Path(name)
             for path in sorted(recipe.folder.iterdir()):

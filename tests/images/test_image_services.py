@@ -29,11 +29,9 @@ import importlib, importlib.util, pkgutil, workbench_hub
 for name in ("obspy", "numba", "numpy"):
     assert importlib.util.find_spec(name) is None, name
 for info in pkgutil.walk_packages(workbench_hub.__path__, "workbench_hub."):
-    try:
-        if not info.name.endswith("__main__"):
-            importlib.import_module(info.name)
-    except ModuleNotFoundError as error:
-        print(info.name, error.name)
+    if not info.name.endswith("__main__"):
+        importlib.import_module(info.name)
+print("all")
 """
 
 
@@ -49,12 +47,7 @@ def test_the_services_answer(digests, container):
 
 
 def test_the_hub_needs_no_seismology(digests, container):
-    absent = container(digests["hub"], "python", "-W", "ignore", "-c", HUB).stdout.splitlines()
-    # What runs in the user's server needs that server's packages, and has them where it runs.
-    elsewhere = [line.split()[0] for line in absent if line.split()[1] == "jupyter_server"]
-    assert len(elsewhere) == len(absent), absent
-    for name in elsewhere:
-        container(digests["user"], "python", "-W", "ignore", "-c", f"import {name}")
+    assert container(digests["hub"], "python", "-W", "ignore", "-c", HUB).stdout == "all\n"
     assert "Usage" in container(digests["hub"], "workbench-hub", "--help").stdout
 
 

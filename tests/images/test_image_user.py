@@ -125,6 +125,8 @@ for info in pkgutil.walk_packages(workbench.__path__, 'workbench.'):
         importlib.import_module(info.name)
 """
     user("python", "-W", "ignore", "-c", program)
+    # What the hub lays into each server.
+    user("python", "-W", "ignore", "-c", "import workbench_hub.containers.kernels, workbench_hub.life.lab")
     assert "No broken requirements" in user("python", "-m", "pip", "check").stdout
 
 
