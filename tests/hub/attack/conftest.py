@@ -11,8 +11,11 @@ from ipaddress import IPv4Network
 import docker
 import pytest
 
+from deployed import Running
 from ground import FIRST, Ground, host_server, wait_until_open, where
+from person import Person
 from plain import plain_image
+from sides import SECRET, Side
 from workbench_hub import network
 from workbench_hub.doctor.places import METADATA, place
 from workbench_hub.doctor.probe import SOURCE
@@ -100,3 +103,29 @@ class _door:
 def _left(client: docker.DockerClient, plan: Plan) -> None:
     for container in client.containers.list(all=True, filters={"network": plan.name}):
         container.remove(force=True)
+
+
+@pytest.fixture(scope="module")
+def sides(hub: Running) -> Iterator[tuple[Side, Side]]:
+    """Return the attacker and the victim."""
+    names = ("ben", "anna")
+    with (
+        Person(hub.url, names[0], hub.passwords[names[0]]) as attacker,
+        Person(hub.url, names[1], hub.passwords[names[1]]) as victim,
+    ):
+        for person in (attacker, victim):
+            person.start_server(120)
+        both = Side(attacker, attacker.start_kernel()), Side(victim, victim.start_kernel())
+        both[1].run(f"open('secret.txt', 'w').write({SECRET!r})")
+        assert both[1].run("print(open('secret.txt').read())") == SECRET
+        yield both
+
+
+@pytest.fixture
+def attacker(sides) -> Side:
+    return sides[0]
+
+
+@pytest.fixture
+def victim(sides) -> Side:
+    return sides[1]
