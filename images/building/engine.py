@@ -52,8 +52,9 @@ class Engine:
         arguments: Mapping[str, str],
         labels: Mapping[str, str],
         network: str,
+        fresh: bool = False,
     ) -> str:
-        """Build an image from a folder, and return its digest."""
+        """Build an image from a folder, and return its digest; fresh uses nothing of an earlier build."""
         options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
         options += [f"--label={name}={value}" for name, value in labels.items()]
         command: list[str | Path] = [
@@ -63,6 +64,7 @@ class Engine:
             f"--network={network}",
             f"--tag={tag}",
             *options,
+            *["--no-cache"] * fresh,
             context,
         ]
         done = self._call(*command, timeout=1800)

@@ -96,12 +96,16 @@ class Build:
         tag = f"{recipe.image}:{_hash(context, below)[:12]}"
         begun = time.monotonic()
         digest = "" if self.fresh else self.engine.find(tag) or self._load(tag)
-        if not digest:
+        new = not digest
+        if new:
             self.say(f"Building {recipe.image}")
             labels = {"org.opencontainers.image.title": recipe.title}
-            digest = self.engine.build(context, tag, arguments=arguments, labels=labels, network=network)
-            self._save(tag)
+            digest = self.engine.build(
+                context, tag, arguments=arguments, labels=labels, network=network, fresh=self.fresh
+            )
         entry = replace(self._examine(recipe, digest, tag), seconds=round(time.monotonic() - begun, 1))
+        if new:
+            self._save(tag)
         self.say(f"{entry.tag}  {entry.size / 1e6:.0f} MB  {entry.seconds:.0f} s  {digest}")
         before = catalogue.read(self.out).get(recipe.name)
         if before is not None and before.digest == digest:

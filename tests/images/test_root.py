@@ -69,3 +69,17 @@ def test_debian_is_made_anew_after_a_week(tmp_path):
     week = tar.stat().st_mtime - 7 * 86400
     os.utime(tar, (week, week))
     assert not roots.current(tar)
+
+
+def test_a_finished_image_that_was_kept_comes_back_as_it_was(build, slim, tmp_path, docker_daemon):
+    """Its digest is the same, so whoever named it finds it again."""
+    from building import catalogue
+
+    reference, _ = slim
+    places = ["--slim", reference, "--out", tmp_path / "out", "--cache", tmp_path / "cache", "--keep"]
+    build("base", *places, "--fresh")
+    first = catalogue.read(tmp_path / "out")["base"]
+    docker_daemon.run("image", "rm", "--force", first.digest)
+    done = build("base", *places)
+    assert "Building" not in done.stderr
+    assert catalogue.read(tmp_path / "out")["base"] == first
