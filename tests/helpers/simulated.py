@@ -44,6 +44,7 @@ POLICY: dict[str, Any] = {
 FRAGMENT = """
 c.ContainerSpawner.port = {port}
 c.ContainerSpawner.start_timeout = 30  # of which five seconds are kept for saying why
+c.ContainerSpawner.fallen_network_walls = lambda: ()  # no container, no network
 c.JupyterHub.services.append({{"name": "load", "api_token": {token!r}}})
 scopes = ["admin:users", "admin:servers", "admin:server_state", "proxy"]
 c.JupyterHub.load_roles.append({{"name": "load", "scopes": scopes, "services": ["load"]}})
