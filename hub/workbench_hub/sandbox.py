@@ -36,7 +36,8 @@ def words(deployment: Deployment) -> list[str]:
     number = str(SERVICES)
     return [
         # With its first process the kernel ends all of a process namespace, whatever account they have.
-        *("bwrap", "--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--new-session"),
+        # All stay in one process group, by which the supervisor ends those whose parent died too early.
+        *("bwrap", "--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts"),
         *("--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", _TMP),
         *_shown([Path(name) for name in _SYSTEM]),
         *_ways([*_programs(), deployment.archive, deployment.services]),

@@ -174,6 +174,8 @@ def _program(deployment: Deployment, process: Process, priority: int) -> list[st
         "startretries=1000000",
         "stopwaitsecs=15",
         "killasgroup=true",
+        # bubblewrap ends what it started only once it got that far; the group is there from the beginning.
+        f"stopasgroup={'true' if 'bwrap' in process.command else 'false'}",
         f"stdout_logfile={log}",
         "stdout_logfile_maxbytes=10MB",
         "stdout_logfile_backups=3",
