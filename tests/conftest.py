@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -49,6 +49,25 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for component, reasons in sorted(left_out.items()):
         terminalreporter.write_line(f"{component:<10} {len(reasons):>4} tests   {reasons[0]}")
     terminalreporter.write_line("REQUIRE=" + ",".join(sorted(left_out)) + " makes these failures.")
+
+
+@pytest.fixture
+def eventually() -> Callable[..., None]:
+    """Wait for something that takes its time."""
+    from workbench_hub.health import wait_for
+
+    def wait(check: Callable[[], Any], seconds: float, what: str) -> None:
+        wait_for(lambda: bool(check()), seconds, what)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def shots() -> Path:
+    """Where screenshots go: the folder of test results."""
+    folder = Path(os.environ.get("TEST_RESULTS", Path(__file__).parents[1] / "test-results"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from deployed import Running, newest_logs
 from dockerd import Daemon
 from person import Person
 from spawning import containers, image, network, site  # noqa: F401
-from workbench_hub.health import wait_for
 
 
 @pytest.fixture(scope="session")
@@ -38,24 +36,6 @@ def log_in(hub: Running) -> Iterator[Callable[[str], Person]]:
     yield enter
     for person in people:
         person.http.close()
-
-
-@pytest.fixture
-def eventually() -> Callable[..., None]:
-    """Wait for something that takes its time."""
-
-    def wait(check: Callable[[], Any], seconds: float, what: str) -> None:
-        wait_for(lambda: bool(check()), seconds, what)
-
-    return wait
-
-
-@pytest.fixture(scope="session")
-def shots() -> Path:
-    """Where screenshots go: the folder of test results."""
-    folder = Path(os.environ.get("TEST_RESULTS", Path(__file__).parents[2] / "test-results"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +12,9 @@ from playwright.sync_api import sync_playwright
 
 from chromium import ARGUMENTS, note_foreign
 from deployed import Running, command, free_port, newest_logs
-from workbench_hub.health import wait_for
+from workbench.settings import Settings
+from workbench_hub import supervision
+from workbench_hub.deployment import Deployment
 
 
 @pytest.fixture(scope="session")
@@ -27,25 +27,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         passwords = dict(re.findall(r"^  (scientist|operator) +(\S+)$", done.stdout, re.MULTILINE))
         yield Running(state, port, done.stdout, passwords)
     finally:
-        command(state, port, "down")
-
-
-@pytest.fixture
-def eventually() -> Callable[..., None]:
-    """Wait for something that takes its time."""
-
-    def wait(check: Callable[[], Any], seconds: float, what: str) -> None:
-        wait_for(lambda: bool(check()), seconds, what)
-
-    return wait
-
-
-@pytest.fixture(scope="session")
-def shots() -> Path:
-    """Where screenshots go: the folder of test results."""
-    folder = Path(os.environ.get("TEST_RESULTS", Path(__file__).parents[2] / "test-results"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+        done = command(state, port, "down")
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    left = supervision.marked(Deployment(Settings(state=state, port=port)))
+    assert not left, f"processes outlived the deployment: {left}"
 
 
 @pytest.fixture
