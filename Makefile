@@ -43,6 +43,7 @@ test-host:  ## run the tests of the profile host: images, containers, attacks (r
 test-long:  ## run the tests at full size
 	$(ENVIRONMENT) test
 	@$(VENV)/pytest -m long
+	@$(VENV)/pytest -m "not long" --hypothesis-profile=search tests/archive tests/calls tests/kernels tests/maths tests/wire
 
 lint:  ## style, format, types, and which way imports point
 	$(ENVIRONMENT) test

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -163,14 +164,22 @@ def test_down_where_nothing_runs_does_no_harm(tmp_path):
     assert command(tmp_path / "state", free_port(), "status").returncode == 1
 
 
-def test_logs_are_json_lines(running):
+def test_logs_are_json_lines(running, eventually):
     for name in ("api", "hub", "scheduler", "worker"):
         lines = (running.state / "logs" / f"{name}.log").read_text().splitlines()
         parsed = [json.loads(line) for line in lines]
         assert parsed, name
         assert all({"event", "level", "timestamp"} <= set(entry) for entry in parsed), name
-        # A logger whose lines also go by way of another writes each twice.
-        assert not any(one == other for one, other in pairwise(lines)), name
+    # A logger whose lines also go by way of another writes each twice.  A request's line has its time
+    # and how long it took, so no two are alike by chance.
+    assert httpx.get(f"{running.url}/hub/login", trust_env=False).status_code == 200
+
+    def requests() -> list[str]:
+        lines = (running.state / "logs" / "hub.log").read_text().rpartition("\n")[0].splitlines()
+        return [line for line in lines if re.match(r"\d{3} [A-Z]+ /", json.loads(line)["event"])]
+
+    eventually(requests, 10, "a request in the hub's log")
+    assert not any(one == other for one, other in pairwise(requests()))
     assert "==> " in running.command("logs", "hub").stdout
     assert running.command("logs", "nothing").returncode == 2
 

@@ -278,3 +278,9 @@ HEADS = [
 def test_known_beginning_with_noise_behind_gives_an_error_of_ours_or_data(head, tail):
     with contextlib.suppress(WorkbenchError):
         wire.read_all(head + tail, "noise")
+
+
+def test_a_bare_carriage_return_in_station_text_is_named():
+    head = b"#Network | Station | Latitude | Longitude | Elevation | SiteName | StartTime | EndTime\n"
+    with pytest.raises(WorkbenchError):
+        wire.read(head + b"\r\x00", "Stations")

@@ -121,3 +121,9 @@ def test_rows_that_occur_twice_are_merged_into_one():
     one = wire.Datum("Picks", Picks([{"station": "A", "phase": "P", "time": "2020-01-01"}]), "1.csv")
     with listen():
         assert len(wire.merge("Picks", [one, one])) == 1
+
+
+@pytest.mark.parametrize("code", ["00", "007", "-01", "1_0", "+1"])
+def test_codes_that_look_like_numbers_stay_text(code):
+    picks = Picks([{"network": "XX", "station": "A", "phase": "P", "time": "2020-01-01", "remark": code}])
+    assert list(wire.read(wire.canonical(picks), "Picks").table.remark) == [code]

@@ -11,11 +11,11 @@ from workbench.notices import notice
 
 __all__ = ["FORGOTTEN", "check_band", "filtered", "memory"]
 
-FORGOTTEN = 24.0
-"""Decay times after which a filter has forgotten: exp(-24) is 4e-11.
+FORGOTTEN = 28.0
+"""Decay times after which a filter has forgotten: exp(-28) is 7e-13.
 
 The poles of a Butterworth filter lie close together, which multiplies that by
-some powers of the elapsed time; what is left is below 1e-7 of the signal.
+some powers of the elapsed time; what is left is below 1e-8 of the signal.
 """
 
 _NYQUIST_SHARE = 0.99

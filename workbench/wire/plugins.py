@@ -9,6 +9,7 @@ name is never given to ObsPy, which would take it for a URL or a pattern.
 
 from __future__ import annotations
 
+import csv
 import io
 import struct
 import tempfile
@@ -54,6 +55,7 @@ class Foreign:
         RuntimeError,
         MemoryError,
         SyntaxError,
+        csv.Error,
         struct.error,
         zlib.error,
     )

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -22,6 +23,10 @@ T = TypeVar("T", bound=Table)
 
 _TEXT = frozenset({"channel", "event", "polarity", "pick", "method", "id", "stations"})
 """Further columns that stay text even when they look like numbers."""
+
+
+_CODE = re.compile(r"[+-]?0\d|.*_|\+")
+"""What Python would take for a number and is a code: 00 and 007, 1_0, +1."""
 
 
 def rows_of_csv(data: bytes, name: str) -> tuple[list[str], list[list[str]]]:
@@ -121,6 +126,8 @@ def _typed(column: str, cells: Sequence[str], fixed: type | None) -> Any:
     if fixed is np.datetime64:
         return [cell or None for cell in cells]
     if fixed is None and column in _TEXT:
+        return list(cells)
+    if fixed is None and any(_CODE.match(cell) for cell in cells):
         return list(cells)
     empty = [cell in ("", "nan", "NaN") for cell in cells]
     try:
