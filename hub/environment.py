@@ -199,6 +199,7 @@ def debian() -> None:
 
 def lock() -> None:
     """Write all lock files anew from pyproject.toml, tests' versions and images' following the others."""
+    install("test")
     with tempfile.TemporaryDirectory() as folder:
         run([PYTHON, "-m", "pip", "--quiet", "install", "--target", folder, "uv"])
         uv: list[str | Path] = [
