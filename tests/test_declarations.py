@@ -132,7 +132,7 @@ def test_every_setting_is_an_option_of_the_command_line(kernel):
     assert not names & RESERVED, f"{kernel.id} uses a name that the command line keeps for itself"
 
 
-def test_lead_and_trail_are_seconds(kernel):
+def test_lead_trail_and_grid_are_seconds(kernel):
     given = {
         name: field.default
         for name, field in kernel.settings.model_fields.items()
@@ -141,6 +141,7 @@ def test_lead_and_trail_are_seconds(kernel):
     settings = kernel.settings.model_construct(**given)
     assert kernel.lead(settings) >= 0
     assert kernel.trail(settings) >= 0
+    assert kernel.grid(settings) >= 0
 
 
 def test_function_is_untouched(kernel):

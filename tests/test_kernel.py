@@ -74,9 +74,25 @@ def test_everything_is_read_from_the_signature():
     settings = declared.validate({"sta": 2})
     assert declared.lead(settings) == 4.0
     assert declared.trail(settings) == 0.0
+    assert declared.grid(settings) == 0.0
     assert settings.model_dump()["velocity_model"] == "iasp91"
     schema = declared.settings.model_json_schema()
     assert schema["required"] == ["sta"]
+
+
+def test_windows_lie_on_the_grid_that_is_declared():
+    def hourly(waveforms: Waveforms, *, window: Seconds = 3600.0) -> Waveforms:
+        """Measure each window."""
+        return waveforms
+
+    def daily(waveforms: Waveforms) -> Waveforms:
+        """Measure each day."""
+        return waveforms
+
+    declared = declare(hourly, grid=lambda s: s.window)
+    assert declared.grid(declared.validate({"window": 600})) == 600.0
+    declared = declare(daily, grid=86400)
+    assert declared.grid(declared.validate({})) == 86400.0
 
 
 @pytest.mark.parametrize(

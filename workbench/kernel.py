@@ -86,6 +86,8 @@ class Kernel:
     cut_tolerance : float
         Largest relative difference between the parts put together and the
         whole; 0 means to the bit.
+
+    `lead`, `trail` and `grid` depend on the settings, so they are methods.
     """
 
     id: str
@@ -98,6 +100,7 @@ class Kernel:
     cut_tolerance: float
     _lead: Span
     _trail: Span
+    _grid: Span = 0.0
 
     @property
     def topic(self) -> str:
@@ -121,6 +124,10 @@ class Kernel:
     def trail(self, settings: BaseModel) -> float:
         """Seconds of data after a window that its answer depends on."""
         return float(self._trail(settings) if callable(self._trail) else self._trail)
+
+    def grid(self, settings: BaseModel) -> float:
+        """Seconds that windows begin at multiples of, since 1970-01-01T00:00:00Z; 0 is anywhere."""
+        return float(self._grid(settings) if callable(self._grid) else self._grid)
 
     def validate(self, values: dict[str, Any]) -> BaseModel:
         """Check settings and fill the defaults.
@@ -150,6 +157,7 @@ def kernel(
     trail: Span = 0.0,
     cut: bool = True,
     cut_tolerance: float = 0.0,
+    grid: Span = 0.0,
 ) -> Callable[[F], F]:
     """Declare a function as a kernel and return it untouched.
 
@@ -164,6 +172,10 @@ def kernel(
         Whether the work may be cut in time at all.
     cut_tolerance : float
         Largest relative difference that cutting makes; 0 means none.
+    grid : float or callable
+        Seconds that the windows begin at multiples of, counted from
+        1970-01-01T00:00:00Z, or a function of the settings that gives them: for
+        a method whose own windows lie on a grid of time.  0 means anywhere.
 
     Raises
     ------
@@ -173,7 +185,7 @@ def kernel(
     """
 
     def register(function: F) -> F:
-        declared = _declare(function, per, lead, trail, cut, cut_tolerance)
+        declared = _declare(function, per, lead, trail, cut, cut_tolerance, grid)
         known = _registry.get(declared.id)
         if known is not None and _home(known.function) != _home(function):
             raise InvalidKernel(declared.id, "is declared twice", "Give one of the two another name.")
@@ -256,7 +268,13 @@ def _home(function: Callable[..., Any]) -> tuple[str, str]:
 
 
 def _declare(
-    function: Callable[..., Any], per: Per, lead: Span, trail: Span, cut: bool, cut_tolerance: float
+    function: Callable[..., Any],
+    per: Per,
+    lead: Span,
+    trail: Span,
+    cut: bool,
+    cut_tolerance: float,
+    grid: Span,
 ) -> Kernel:
     name = f"{function.__module__.rsplit('.', 1)[-1]}.{function.__name__}"
     if not function.__doc__:
@@ -299,6 +317,7 @@ def _declare(
         cut_tolerance=cut_tolerance,
         _lead=lead,
         _trail=trail,
+        _grid=grid,
     )
 
 
