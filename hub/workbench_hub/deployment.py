@@ -14,16 +14,11 @@ Everything that outlives a process is in the state directory::
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
 import socket
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
-from hashlib import sha256
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,12 +26,13 @@ from typing import TYPE_CHECKING
 from workbench.errors import InvalidSetting
 from workbench.settings import Settings
 from workbench_hub import database, tls
+from workbench_hub.supervised import Supervised
 
 if TYPE_CHECKING:
     from workbench_hub.policy import Policy
     from workbench_hub.processes import Process
 
-__all__ = ["MARK", "SERVICES", "Deployment", "is_free", "package_file", "write"]
+__all__ = ["MARK", "SERVICES", "Deployment", "free_port", "is_free", "package_file", "write"]
 
 MARK = "WORKBENCH_DEPLOYMENT"
 """Environment variable that each of our processes, and each that a user starts, carries."""
@@ -49,10 +45,9 @@ It is one of those that systemd hands out and no person has; no account of that 
 
 _PORTS = ("hub", "proxy_api", "api", "scheduler", "scheduler_http", "worker_http", "life")
 _TOKENS = ("proxy", "api", "down", "culler", "usage", "metrics", "database")
-_LONGEST_SOCKET = 100  # the kernel takes 107 bytes, and the supervisor appends its pid
 
 
-class Deployment:
+class Deployment(Supervised):
     """The deployment in a state directory.
 
     Parameters
@@ -63,10 +58,8 @@ class Deployment:
     """
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__(settings.state_dir)
         self.settings = settings
-        self.state = settings.state_dir
-        self.run = self.state / "run"
-        self.logs = self.state / "logs"
         self.homes = self.state / "homes"
         self.hub = self.state / "hub"
         self.secrets = self.state / "secrets"
@@ -211,22 +204,9 @@ class Deployment:
         for name in _PORTS:
             port = known.get(name, 0)
             usable = port and port not in chosen.values() and is_free(port)
-            chosen[name] = port if usable else _free_port({*chosen.values()})
+            chosen[name] = port if usable else free_port({*chosen.values()})
         write(path, json.dumps(chosen))
         self.__dict__.pop("ports", None)
-
-    @cached_property
-    def socket(self) -> Path:
-        """Where the supervisor listens; outside of a state directory whose path is too long."""
-        inside = self.run / "supervisor.sock"
-        if len(os.fsencode(inside)) <= _LONGEST_SOCKET:
-            return inside
-        name = f"workbench-{os.geteuid()}-{sha256(os.fsencode(self.state)).hexdigest()[:12]}"
-        folder = Path(tempfile.gettempdir()) / name
-        folder.mkdir(mode=0o700, exist_ok=True)
-        if folder.stat().st_uid != os.geteuid() or folder.stat().st_mode & 0o077:
-            raise PermissionError(f"{folder} belongs to somebody else; set TMPDIR to a directory of your own")
-        return folder / "supervisor.sock"
 
     def processes(self) -> list[Process]:
         """Return the process list with everything filled in."""
@@ -234,13 +214,16 @@ class Deployment:
 
         return listed(self)
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Wait until nobody else starts or stops this deployment."""
-        self.run.mkdir(parents=True, exist_ok=True)
-        with (self.run / "lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Return the paths that stand in the supervisor's configuration."""
+        return (*super().places, self.archive)
+
+    def walls(self) -> list[str]:
+        """Return the words before the command of a process that is sandboxed."""
+        from workbench_hub import sandbox
+
+        return sandbox.words(self)
 
 
 def write(path: Path, text: str, mode: int = 0o644) -> None:
@@ -270,7 +253,8 @@ def package_file(name: str) -> Path:
     return (Path(__file__).parent / name).resolve()
 
 
-def _free_port(taken: set[int]) -> int:
+def free_port(taken: set[int]) -> int:
+    """Return a port of 127.0.0.1 that nothing listens at and that is not taken."""
     while True:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

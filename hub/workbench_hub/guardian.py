@@ -14,13 +14,13 @@ import sys
 from workbench.settings import Settings
 from workbench_hub import supervision
 from workbench_hub.deployment import Deployment
+from workbench_hub.supervised import Supervised
 
-__all__ = ["main"]
+__all__ = ["guard", "main"]
 
 
-def main() -> None:
+def guard(deployment: Supervised) -> None:
     """Wait for the parent's end; start its successor, which starts a guardian of its own."""
-    deployment = Deployment(Settings())
     parent = os.getppid()
     try:
         watched = os.pidfd_open(parent)
@@ -33,6 +33,11 @@ def main() -> None:
     print('{"event": "the supervisor died; starting it again", "level": "warning"}')
     with deployment.alone():
         supervision.start(deployment)
+
+
+def main() -> None:
+    """Guard the supervisor of the workbench."""
+    guard(Deployment(Settings()))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 from workbench.errors import Unavailable
 from workbench_hub.deployment import SERVICES, Deployment, package_file
 from workbench_hub.identity import Identity
-from workbench_hub.volumes import mounts
+from workbench_hub.volumes.mounts import mounts
 
 __all__ = ["words"]
 

@@ -20,10 +20,10 @@ from xmlrpc.client import Fault, ServerProxy
 from supervisor.xmlrpc import SupervisorTransport
 
 from workbench.errors import InvalidSetting, Unavailable
-from workbench_hub import sandbox
-from workbench_hub.deployment import MARK, Deployment, write
+from workbench_hub.deployment import MARK, write
 from workbench_hub.health import wait_for
 from workbench_hub.processes import Process
+from workbench_hub.supervised import Supervised
 
 __all__ = ["configure", "marked", "pid", "restart", "start", "states", "stop", "update"]
 
@@ -31,7 +31,7 @@ _START_SECONDS = 20.0
 _STOP_SECONDS = 30.0
 
 
-def start(deployment: Deployment) -> None:
+def start(deployment: Supervised) -> None:
     """Start the supervisor with the configuration that stands; do nothing if it runs."""
     if pid(deployment) is not None:
         return
@@ -53,7 +53,7 @@ def start(deployment: Deployment) -> None:
     wait_for(lambda: pid(deployment) is not None, _START_SECONDS, "the supervisor")
 
 
-def configure(deployment: Deployment) -> None:
+def configure(deployment: Supervised) -> None:
     """Write the supervisor's configuration from the process list.
 
     Raises
@@ -61,7 +61,7 @@ def configure(deployment: Deployment) -> None:
     InvalidSetting
         If a path has a sign that begins a comment in it.
     """
-    for path in (deployment.state, deployment.archive, Path(sys.prefix)):
+    for path in deployment.places:
         if any(sign in str(path) for sign in (";", "#", "\n")):
             raise InvalidSetting(
                 str(path), "has a ';', a '#' or a line break in its name", "Choose a plainer name."
@@ -90,7 +90,7 @@ def configure(deployment: Deployment) -> None:
     write(_path(deployment), "\n".join([*head, *programs]) + "\n", mode=0o600)
 
 
-def pid(deployment: Deployment) -> int | None:
+def pid(deployment: Supervised) -> int | None:
     """Return the supervisor's process id, or None if it does not run."""
     try:
         return int(_ask(deployment, "getPID"))
@@ -98,12 +98,12 @@ def pid(deployment: Deployment) -> int | None:
         return None
 
 
-def states(deployment: Deployment) -> dict[str, dict[str, Any]]:
+def states(deployment: Supervised) -> dict[str, dict[str, Any]]:
     """Return what the supervisor says of each process, by name."""
     return {entry["name"]: entry for entry in _ask(deployment, "getAllProcessInfo")}
 
 
-def stop(deployment: Deployment) -> None:
+def stop(deployment: Supervised) -> None:
     """Stop the supervisor and all that it runs, then whatever still carries our mark."""
     running = pid(deployment)
     if running is not None:
@@ -117,14 +117,14 @@ def stop(deployment: Deployment) -> None:
             wait_for(lambda: not marked(deployment), 5.0, "", fail=False)
 
 
-def restart(deployment: Deployment, name: str) -> None:
+def restart(deployment: Supervised, name: str) -> None:
     """Stop one process and start it again, with the configuration that stands."""
     with suppress(Fault):  # it was between two tries to start
         _ask(deployment, "stopProcess", name)
     _ask(deployment, "startProcess", name)
 
 
-def update(deployment: Deployment) -> list[str]:
+def update(deployment: Supervised) -> list[str]:
     """Write the configuration anew, start those processes anew that it changes, and return their names."""
     configure(deployment)
     _, changed, _ = _ask(deployment, "reloadConfig")[0]
@@ -135,7 +135,7 @@ def update(deployment: Deployment) -> list[str]:
     return list(changed)
 
 
-def marked(deployment: Deployment) -> list[int]:
+def marked(deployment: Supervised) -> list[int]:
     """Return the processes that belong to this deployment, by the mark in their environment.
 
     Users' servers, their kernels, and what those have started carry it too.
@@ -153,13 +153,13 @@ def marked(deployment: Deployment) -> list[int]:
     return found
 
 
-def _program(deployment: Deployment, process: Process, priority: int) -> list[str]:
+def _program(deployment: Supervised, process: Process, priority: int) -> list[str]:
     prefix = ["--pdeathsig", "KILL"] if process.kept else []
     if process.account:
         prefix += ["--reuid", process.account, "--regid", process.account, "--clear-groups"]
     prefix = ["setpriv", *prefix, "--"] if prefix else []
     if process.sandboxed:
-        prefix += sandbox.words(deployment)
+        prefix += deployment.walls()
     environment = ",".join(f"{key}={_literal(value)}" for key, value in process.environment.items())
     # Relative to the state directory: supervisord fills in what follows a % of a log's path twice.
     log = (deployment.logs / f"{process.name}.log").relative_to(deployment.state)
@@ -183,11 +183,11 @@ def _program(deployment: Deployment, process: Process, priority: int) -> list[st
     ]
 
 
-def _path(deployment: Deployment) -> Path:
+def _path(deployment: Supervised) -> Path:
     return deployment.run / "supervisord.conf"
 
 
-def _ask(deployment: Deployment, method: str, *given: str) -> Any:
+def _ask(deployment: Supervised, method: str, *given: str) -> Any:
     transport = SupervisorTransport(None, None, f"unix://{deployment.socket}")
     try:
         return getattr(ServerProxy("http://127.0.0.1", transport=transport).supervisor, method)(*given)
