@@ -13,7 +13,7 @@ from obspy import UTCDateTime
 
 from workbench.errors import BadInput, BadVelocityModel
 from workbench.notices import WorkbenchWarning, listen, notice, progress
-from workbench.nouns import NOUNS, Picks, Triggers, VelocityModel, Waveforms, noun_of
+from workbench.nouns import NOUNS, Picks, Spans, Triggers, VelocityModel, Waveforms, noun_of
 
 
 def test_absent_columns_are_empty_and_others_are_kept():
@@ -68,6 +68,12 @@ def test_concat_drops_what_occurs_twice():
     assert len(Picks.concat([])) == 0
 
 
+def test_spans_keep_what_occurs_twice():
+    row = {"station": "A", "time": "2018-01-01", "end": "2018-01-02"}
+    assert len(Spans.concat([Spans([row, row]), Spans([row]), Spans()])) == 3
+    assert len(Spans.concat([])) == 0
+
+
 def test_every_noun_is_known_by_its_class():
     import xarray as xr
 
@@ -75,7 +81,7 @@ def test_every_noun_is_known_by_its_class():
     assert noun_of(xr.Dataset) == "Dataset"
     assert noun_of(Picks) == "Picks"
     assert noun_of(int) is None
-    assert {noun_of(Picks), noun_of(Triggers)} <= set(NOUNS)
+    assert {noun_of(Picks), noun_of(Triggers), noun_of(Spans)} <= set(NOUNS)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ _HOMES = {
     "Call": "workbench.calls",
     "Picks": "workbench.nouns",
     "Result": "workbench.calls",
+    "Spans": "workbench.nouns",
     "Triggers": "workbench.nouns",
     "VelocityModel": "workbench.nouns",
     "WorkbenchError": "workbench.errors",

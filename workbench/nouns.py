@@ -12,6 +12,7 @@ Stations       `obspy.Inventory`           coordinates and responses by epoch
 Events         `obspy.core.event.Catalog`  QuakeML events
 Picks          `Picks`                     phase picks, a row each
 Triggers       `Triggers`                  triggers of a channel or a network
+Spans          `Spans`                     when channels have data, a row a span
 Dataset        `xarray.Dataset`            anything on labelled axes
 VelocityModel  `VelocityModel`             a 1-D model, used as a setting
 =============  ==========================  =====================================
@@ -39,6 +40,7 @@ __all__ = [
     "Dataset",
     "Events",
     "Picks",
+    "Spans",
     "Stations",
     "Table",
     "Triggers",
@@ -150,6 +152,35 @@ class Triggers(Table):
     }
 
 
+class Spans(Table):
+    """When channels have data: one row for each span of samples that follow each other.
+
+    Columns ``time`` and ``end`` (first and last sample), the four codes,
+    ``sampling_rate`` (Hz), ``samples`` and ``records`` (miniSEED records that
+    begin in it, 0 where the samples come from no records).  The rows are what
+    is there: two that overlap are there twice, even if they are equal.
+    """
+
+    noun = "Spans"
+    columns: ClassVar[Mapping[str, type]] = {
+        "time": np.datetime64,
+        "network": str,
+        "station": str,
+        "location": str,
+        "channel": str,
+        "end": np.datetime64,
+        "sampling_rate": float,
+        "samples": int,
+        "records": int,
+    }
+
+    @classmethod
+    def concat(cls, parts: Iterable[Self]) -> Self:
+        """Put several together; a row that occurs twice is an overlap, and stays."""
+        frames = [part.table for part in parts if len(part)]
+        return cls(pd.concat(frames, ignore_index=True)) if frames else cls()
+
+
 def _fixed(frame: pd.DataFrame, columns: Mapping[str, type], noun: str) -> pd.DataFrame:
     frame = frame.reset_index(drop=True)
     for name, kind in columns.items():
@@ -158,9 +189,11 @@ def _fixed(frame: pd.DataFrame, columns: Mapping[str, type], noun: str) -> pd.Da
                 raise BadInput(noun, "there is no column 'time'", "Name the column 'time'.")
             frame[name] = pd.Series([], dtype=object) if not len(frame) else ("" if kind is str else np.nan)
         if kind is np.datetime64:
-            frame[name] = _times(frame[name], noun)
+            frame[name] = _times(frame[name], name, noun)
         elif kind is str:
-            frame[name] = [_text(value) for value in frame[name]]
+            # Tables of an archive are long, and text needs no second look.
+            if pd.api.types.infer_dtype(frame[name], skipna=False) != "string":
+                frame[name] = [_text(value) for value in frame[name]]
             frame[name] = frame[name].astype(object)
         elif kind is float:
             frame[name] = _numbers(frame[name], name, noun).astype(np.float64)
@@ -185,7 +218,7 @@ def _numbers(column: pd.Series[Any], name: str, noun: str) -> pd.Series[Any]:
         raise BadInput(noun, f"column '{name}' has text in it ({error})", "Give numbers.") from error
 
 
-def _times(column: pd.Series[Any], noun: str) -> pd.Series[Any]:
+def _times(column: pd.Series[Any], name: str, noun: str) -> pd.Series[Any]:
     if np.issubdtype(column.dtype, np.datetime64) if isinstance(column.dtype, np.dtype) else False:
         times = column.astype("datetime64[ns]")
     else:
@@ -204,7 +237,8 @@ def _times(column: pd.Series[Any], noun: str) -> pd.Series[Any]:
             ) from error
     if times.isna().any():
         row = int(np.flatnonzero(times.isna())[0]) + 1
-        raise BadInput(noun, f"row {row} has no time", "Give each row a time.")
+        said = "a time" if name == "time" else f"its {name}"
+        raise BadInput(noun, f"row {row} has no {name}", f"Give each row {said}.")
     return times
 
 
@@ -214,6 +248,7 @@ NOUNS: dict[str, str] = {
     "Events": "obspy.core.event.catalog.Catalog",
     "Picks": "workbench.nouns.Picks",
     "Triggers": "workbench.nouns.Triggers",
+    "Spans": "workbench.nouns.Spans",
     "Dataset": "xarray.core.dataset.Dataset",
 }
 """Each noun that can be data, with the full name of its class.

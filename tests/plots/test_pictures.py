@@ -11,7 +11,7 @@ import xarray as xr
 from obspy.core.event import Catalog, Event, Origin, OriginUncertainty, ResourceIdentifier
 
 from workbench import wire
-from workbench.nouns import Picks, Triggers
+from workbench.nouns import Picks, Spans, Triggers
 
 
 def size(png: bytes) -> tuple[int, int]:
@@ -67,6 +67,13 @@ TRIGGERS = [
     {"time": f"2020-01-01T00:0{i}:00", "duration_s": 5.0, "n_stations": i + 1, "stations": ""}
     for i in range(9)
 ]
+SPANS = [
+    {
+        "network": "XX", "station": f"S{i % 3}", "channel": "HHZ", "sampling_rate": 1.0, "samples": 31,
+        "time": f"2020-01-01T00:0{i}:00", "end": f"2020-01-01T00:0{i}:30",
+    }
+    for i in range(9)
+]  # fmt: skip
 NOUNS = {
     "waveforms": stream,
     "no waveforms": obspy.Stream,
@@ -79,6 +86,8 @@ NOUNS = {
     "no picks": Picks,
     "triggers": lambda: Triggers(TRIGGERS),
     "no triggers": Triggers,
+    "spans": lambda: Spans(SPANS),
+    "no spans": Spans,
     "dataset": dataset,
     "no dataset": xr.Dataset,
 }

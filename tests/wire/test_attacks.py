@@ -242,6 +242,7 @@ def test_zarr_with_a_codec_that_unpickles_is_refused(tmp_path, version):
         b'{"noun":"Waveforms","traces":',
         b'{"vp_km_s":',
         b'{"noun":"Triggers","x":',
+        b'{"noun":"Spans","x":',
     ],
 )
 def test_nested_json_is_refused_by_name(head):

@@ -1,4 +1,4 @@
-"""Picks and triggers as CSV and JSON."""
+"""Picks, triggers and spans as CSV and JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from workbench import wire
 from workbench.errors import BadInput, UnreadableFile
 from workbench.notices import listen
-from workbench.nouns import Picks, Triggers
+from workbench.nouns import Picks, Spans, Triggers
 
 codes = st.text(st.sampled_from("ABCXYZ0129"), min_size=1, max_size=5)
 moments = st.integers(0, 4 * 10**18).map(lambda ns: np.datetime64(ns, "ns"))
@@ -100,7 +100,7 @@ def test_table_with_windows_line_ends_and_a_byte_order_mark():
 
 
 def test_empty_tables_stay_tables():
-    for table in (Picks(), Triggers()):
+    for table in (Picks(), Triggers(), Spans()):
         back = wire.read(wire.canonical(table), table.noun)
         assert len(back) == 0
         assert wire.canonical(back) == wire.canonical(table)
@@ -115,6 +115,66 @@ def test_triggers_come_back():
     assert wire.canonical(triggers).decode().splitlines()[0] == "time,duration_s,n_stations,stations"
     assert wire.read(wire.encode(triggers, ".csv"), "Triggers") == triggers
     assert wire.read(wire.encode(triggers, ".json"), "Triggers") == triggers
+
+
+SPAN = {
+    "network": "BW", "station": "007", "location": "", "channel": "EHZ",
+    "time": "2010-05-27T16:24:33.21Z", "end": "2010-05-27T16:24:43.20Z",
+    "sampling_rate": 100.0, "samples": 1000, "records": 3,
+}  # fmt: skip
+
+
+span_rows = st.fixed_dictionaries(
+    {
+        "network": codes,
+        "station": codes,
+        "location": st.sampled_from(["", "00"]),
+        "channel": st.sampled_from(["HHZ", "EH1"]),
+        "time": moments,
+        "end": moments,
+        "sampling_rate": st.floats(1e-3, 1e3),
+        "samples": st.integers(1, 2**40),
+        "records": st.integers(0, 2**30),
+    }
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(span_rows, max_size=6), st.randoms())
+def test_spans_come_back_from_csv_and_json_in_any_order(rows, random):
+    spans = Spans(rows)
+    for suffix in (".csv", ".json"):
+        assert wire.read(wire.encode(spans, suffix), "Spans") == spans
+    assert wire.fingerprint(Spans(random.sample(rows, len(rows)))) == wire.fingerprint(spans)
+
+
+def test_spans_are_written_with_all_that_they_say():
+    assert wire.canonical(Spans([SPAN])).decode().splitlines() == [
+        "time,network,station,location,channel,end,sampling_rate,samples,records",
+        "2010-05-27T16:24:33.210000Z,BW,007,,EHZ,2010-05-27T16:24:43.200000Z,100.0,1000,3",
+    ]
+
+
+def test_a_span_that_is_there_twice_stays_there_twice():
+    """An overlap may be an exact duplicate, of one file or of two."""
+    one, two = Spans([SPAN, SPAN]), Spans([SPAN])
+    assert len(one) == 2
+    assert len(wire.merge("Spans", [wire.Datum("Spans", one, "a"), wire.Datum("Spans", two, "b")])) == 3
+    assert len(wire.read(wire.canonical(one), "Spans")) == 2
+    assert wire.fingerprint(one) != wire.fingerprint(two)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"end": None}, "row 1 has no end"),
+        ({"end": "soon"}, "cannot be read"),
+        ({"sampling_rate": "fast"}, "'sampling_rate' has text"),
+    ],
+)
+def test_a_bad_span_is_named(changed, says):
+    with pytest.raises(BadInput, match=says):
+        Spans([{**SPAN, **changed}])
 
 
 def test_rows_that_occur_twice_are_merged_into_one():

@@ -32,7 +32,7 @@ from workbench.units import Unit
 __all__ = ["describe", "docstring", "parameter_docs", "schema", "schema_of", "summary"]
 
 _TEXT = ("csv", "json", "xml")
-_SELECTABLE = frozenset({"Waveforms", "Stations", "Events"})
+_SELECTABLE = frozenset({"Waveforms", "Stations", "Events", "Spans"})
 
 
 def summary(kernel: Kernel) -> dict[str, Any]:

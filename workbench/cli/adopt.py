@@ -28,6 +28,7 @@ _NOUN_NAMES = (
     ("Events", r"cat|catalog(ue)?|events?|ev"),
     ("Picks", r"picks?"),
     ("Triggers", r"triggers?|trigs?"),
+    ("Spans", r"spans?"),
     ("Waveforms", r"st|stream|tr|trace|waveforms?|data|wf"),
 )
 _INPUT_NAMES = {
@@ -36,6 +37,7 @@ _INPUT_NAMES = {
     "Events": "events",
     "Picks": "picks",
     "Triggers": "triggers",
+    "Spans": "spans",
 }
 _UNIT_NAMES = (
     ("Hertz", r".*freq.*|corner|f_?(min|max|low|high)|.*_hz"),

@@ -72,7 +72,8 @@ def summarise(value: Any) -> str:
     if noun == "Dataset":
         sizes = ", ".join(f"{name} {size}" for name, size in value.sizes.items())
         return f"a dataset ({sizes or 'no dimensions'})"
-    return _count(len(value), {"Events": "event", "Picks": "pick", "Triggers": "trigger"}[noun])
+    rows = {"Events": "event", "Picks": "pick", "Triggers": "trigger", "Spans": "span"}
+    return _count(len(value), rows[noun])
 
 
 def show(outputs: Mapping[str, Any]) -> None:
@@ -83,7 +84,7 @@ def show(outputs: Mapping[str, Any]) -> None:
             continue
         if len(outputs) > 1:
             click.echo(f"{name}:")
-        if wire.noun(value) not in ("Picks", "Triggers", "Events"):
+        if wire.noun(value) not in ("Picks", "Triggers", "Spans", "Events"):
             click.echo(str(value))
             continue
         click.echo(summarise(value))
@@ -130,12 +131,14 @@ def _of_table(value: Any) -> tuple[list[str], list[list[str]]]:
     columns: dict[str, list[str]] = {}
     text = list(csv.DictReader(io.StringIO(wire.encode(value, "text/csv").decode())))
     codes = ("network", "station", "location", "channel")
-    if wire.noun(value) == "Picks":
+    if wire.noun(value) in ("Picks", "Spans"):
         columns["channel"] = [".".join(row[code] for code in codes) for row in text]
     for name in value.columns:
         if name not in columns and name not in codes:
             cells = [row[name] for row in text]
-            columns[name] = [_moment(cell) if name == "time" else _rounded(cell, 2) for cell in cells]
+            columns[name] = [
+                _moment(cell) if name in ("time", "end") else _rounded(cell, 2) for cell in cells
+            ]
     for name in ("channel", "peak", "snr", "polarity", "amplitude"):
         if name not in columns and text and name in text[0]:
             columns[name] = [_rounded(row[name], 2) for row in text]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from obspy import Trace
 from pydantic_core import PydanticUndefined
 
 from workbench import wire
@@ -28,6 +29,7 @@ FILES = {
     "Events": "events.xml",
     "Picks": "picks.csv",
     "Triggers": "triggers.csv",
+    "Spans": "spans.csv",
     "Dataset": "dataset.nc",
 }
 """The generated file of each noun."""
@@ -81,7 +83,7 @@ def data_of(kernel: Kernel, folder: Path) -> dict[str, Any]:
 def _nouns(made: Sequence) -> dict[str, Any]:
     import xarray as xr
 
-    from workbench.nouns import Triggers
+    from workbench.nouns import Spans, Triggers
     from workbench.wire.events import to_picks
 
     picks = to_picks(made.truth)
@@ -95,7 +97,21 @@ def _nouns(made: Sequence) -> dict[str, Any]:
         "Events": made.truth,
         "Picks": picks,
         "Triggers": Triggers([trigger]),
+        "Spans": Spans(_span(trace) for trace in made.waveforms),
         "Dataset": table,
+    }
+
+
+def _span(trace: Trace) -> dict[str, Any]:
+    stats = trace.stats
+    codes = {name: stats[name] for name in ("network", "station", "location", "channel")}
+    return {
+        **codes,
+        "time": stats.starttime,
+        "end": stats.endtime,
+        "sampling_rate": stats.sampling_rate,
+        "samples": stats.npts,
+        "records": 1,
     }
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.nouns import Picks, Triggers, Waveforms
+from workbench.nouns import Picks, Spans, Triggers, Waveforms
 from workbench.plots.sheet import BLUE, GREY, INK, RED, count, finish, rows
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from workbench.nouns import Dataset
 
-__all__ = ["dataset", "picks", "triggers", "waveforms"]
+__all__ = ["dataset", "picks", "spans", "triggers", "waveforms"]
 
 _MOST_ROWS = 60
 """Channels in one picture: more would be thinner than a line of text."""
@@ -91,6 +91,33 @@ def triggers(value: Triggers) -> bytes:
     axis.yaxis.set_major_locator(MaxNLocator(integer=True))
     when = f"seconds after {start.isoformat()}Z" if start is not None else "no triggers"
     return finish(figure, axes, count(len(value), "trigger"), when)
+
+
+def spans(value: Spans) -> bytes:
+    """Draw a bar for each span, a row a channel; where two overlap it is darker."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    table = value.table
+    codes = table["network"] + "." + table["station"] + "." + table["location"] + "." + table["channel"]
+    names = sorted(set(codes))
+    figure, axes = rows(1, height=max(2.4, 0.25 * min(len(names), 100) + 1.2))
+    axis = axes[0]
+    begin = table["time"].to_numpy()
+    # A span lasts until the sample after its last one is due.
+    width = table["end"].to_numpy() - begin + (1e9 / table["sampling_rate"].to_numpy()).astype("m8[ns]")
+    for row, name in enumerate(names):
+        mine = (codes == name).to_numpy()
+        bars = list(zip(begin[mine], width[mine], strict=True))
+        axis.broken_barh(bars, (row - 0.35, 0.7), facecolors=BLUE, alpha=0.6)
+    axis.set_yticks(range(len(names)), names, fontsize=7 if len(names) < _MOST_ROWS else 4)
+    axis.invert_yaxis()
+    if names:
+        locator = AutoDateLocator()  # type: ignore[no-untyped-call]
+        axis.xaxis.set_major_locator(locator)
+        axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+        axis.grid(axis="x", color="#dddddd", linewidth=0.5)
+    title = f"{count(len(value), 'span')} of {count(len(names), 'channel')}"
+    return finish(figure, axes, title, "time (UTC)" if names else "no data")
 
 
 def _envelope(trace: Any, start: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

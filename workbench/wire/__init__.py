@@ -10,6 +10,7 @@ Stations     StationXML, FDSN text, CSV, ...   StationXML, CSV, GeoJSON, PNG
 Events       QuakeML, anything ObsPy reads     QuakeML, GeoJSON, CSV, PNG
 Picks        CSV, JSON; QuakeML flattened      CSV, JSON, QuakeML, PNG
 Triggers     CSV, JSON                         CSV, JSON, PNG
+Spans        CSV, JSON                         CSV, JSON, PNG
 Dataset      NetCDF, Zarr                      NetCDF, Zarr, JSON, CSV, PNG
 ===========  ================================  =====================================
 
@@ -50,6 +51,7 @@ _HOMES = {
     "Events": "events",
     "Picks": "picks",
     "Triggers": "triggers",
+    "Spans": "spans",
     "VelocityModel": "velocity",
     "Dataset": "dataset",
     "Waveforms": "waveforms",
@@ -146,7 +148,8 @@ def sniff(data: bytes, name: str = "the bytes") -> tuple[str, str]:
         "is of no form that is known",
         "Waveforms: anything ObsPy reads. Stations: StationXML, FDSN text, or CSV with network,station,"
         "latitude,longitude,elevation_m. Events: QuakeML. Picks: CSV with network,station,location,channel,"
-        "phase,time,probability. Triggers: CSV with time,duration_s,n_stations,stations.",
+        "phase,time,probability. Triggers: CSV with time,duration_s,n_stations,stations. "
+        "Spans: CSV with time,network,station,location,channel,end,sampling_rate,samples,records.",
     )
 
 
