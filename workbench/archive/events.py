@@ -17,12 +17,15 @@ from obspy.core.event import Event, Origin
 from obspy.geodetics import locations2degrees
 
 from workbench.archive.files import lock, replace_file, trouble
-from workbench.errors import UnreadableFile, WorkbenchError
+from workbench.archive.trees import Local, Tree
+from workbench.errors import UnreadableFile
 from workbench.identifiers import public_id
 from workbench.notices import notice
 from workbench.preferred import preferred_magnitude, preferred_origin
 
-__all__ = ["EventFilter", "EventStore"]
+__all__ = ["EventFilter", "EventStore", "events_in"]
+
+_FOLDER = "events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ class EventStore:
     @property
     def folder(self) -> Path:
         """Where the files are."""
-        return self.root / "events"
+        return self.root / _FOLDER
 
     def add(self, catalog: Catalog) -> list[str]:
         """Add events, or new versions of them; return the names of the files that changed."""
@@ -133,15 +136,27 @@ class EventStore:
 
         A file that cannot be read is a notice.
         """
-        found: dict[str, Event] = {}
-        for path in sorted(self.folder.glob("*.xml")) if self.folder.is_dir() else []:
-            try:
-                for event in _parse(_content(path), path):
-                    if wanted.matches(event):
-                        found.setdefault(event.resource_id.id, event)
-            except WorkbenchError as error:
-                notice(error.subject, error.problem, error.remedy)
-        return Catalog(sorted(found.values(), key=_order))
+        return events_in(Local(self.root), wanted)
+
+
+def events_in(tree: Tree, wanted: EventFilter) -> Catalog:
+    """Return the events of an archive's QuakeML files that are wanted, by origin time.
+
+    A file that cannot be read is a notice.
+    """
+    found: dict[str, Event] = {}
+    for name in tree.names(_FOLDER):
+        if not name.endswith(".xml"):
+            continue
+        path = f"{_FOLDER}/{name}"
+        try:
+            content = tree.read(path)
+            for event in _parse(content, tree.full(path)) if content is not None else []:
+                if wanted.matches(event):
+                    found.setdefault(event.resource_id.id, event)
+        except UnreadableFile as error:
+            notice(error.subject, error.problem, error.remedy)
+    return Catalog(sorted(found.values(), key=_order))
 
 
 def _between(value: object, low: object, high: object) -> bool:
@@ -175,11 +190,11 @@ def _content(path: Path) -> bytes:
         raise trouble(path, error) from error
 
 
-def _parse(content: bytes, path: Path) -> Catalog:
+def _parse(content: bytes, name: str) -> Catalog:
     try:
         return read_events(BytesIO(content), format="QUAKEML")
     except (SyntaxError, ValueError, TypeError, AttributeError, KeyError) as error:
         said = " ".join(str(error).split())[:200]
         raise UnreadableFile(
-            str(path), f"is no QuakeML that can be read ({said})", "Repair it, or move it away."
+            name, f"is no QuakeML that can be read ({said})", "Repair it, or move it away."
         ) from error

@@ -9,9 +9,7 @@ time.
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import astuple, dataclass
@@ -21,9 +19,10 @@ from typing import TypeVar
 
 from workbench.archive.files import lock, make_folder, trouble
 from workbench.archive.layout import DayFile
-from workbench.archive.records import Fault, Scan, scan_file
+from workbench.archive.records import Fault
 from workbench.archive.stretches import Stretch, stretches
-from workbench.errors import Unavailable
+from workbench.archive.trees import Headers, Status, Tree, tree_of
+from workbench.errors import Unavailable, UnreadableFile
 from workbench.notices import notice, progress
 
 __all__ = ["Held", "Index"]
@@ -77,8 +76,6 @@ UPDATE stretch SET fingerprint = ?
 WHERE file = (SELECT id FROM file WHERE path = ?) AND offset = ? AND n = ? AND start = ?
 """
 
-_SETTLED_S = 2.0
-"""A file that changed this shortly before it was read may change again within one tick of its clock."""
 _TOGETHER = 64
 
 
@@ -98,7 +95,7 @@ class Held:
 
     stretches: list[Stretch]
     faults: list[tuple[str, Fault]]
-    status: dict[str, tuple[int, int, int]]
+    status: dict[str, Status]
 
 
 class Index:
@@ -109,14 +106,14 @@ class Index:
 
     Parameters
     ----------
-    root : Path
+    root : Path or Tree
         Of the archive.
     path : Path
         Of the database.
     """
 
-    def __init__(self, root: Path, path: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path | Tree, path: Path) -> None:
+        self.tree = tree_of(root)
         self.path = path
 
     def look(
@@ -164,24 +161,12 @@ class Index:
         rows = [(one.fingerprint, one.path, one.offset, one.n, one.start) for one in found]
         self._run(lambda base: base.executemany(_FINGERPRINT, rows))
 
-    def _read(self, path: str) -> tuple[os.stat_result, Scan, bool] | None:
-        """Return a file's status and headers, and whether it may be trusted to stay so."""
+    def _read(self, path: str) -> Headers | None:
         try:
-            with (self.root / path).open("rb") as file:
-                before = os.fstat(file.fileno())
-                found = scan_file(file)
-                after = os.fstat(file.fileno())
-        except FileNotFoundError:
+            return self.tree.headers(path)
+        except UnreadableFile as error:
+            notice(error.subject, error.problem, error.remedy)
             return None
-        except OSError as error:
-            notice(
-                str(self.root / path),
-                f"cannot be read: {error.strerror}",
-                "Check who may read it, and the disk.",
-            )
-            return None
-        same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
-        return before, found, same and time.time() - before.st_mtime >= _SETTLED_S
 
     def _run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Do something in one transaction; a damaged database is made anew."""
@@ -268,25 +253,22 @@ def _held(base: sqlite3.Connection, paths: list[str], bounds: tuple[int, int]) -
     )
 
 
-def _store(
-    base: sqlite3.Connection, fresh: list[tuple[str, tuple[os.stat_result, Scan, bool] | None]]
-) -> None:
+def _store(base: sqlite3.Connection, fresh: list[tuple[str, Headers | None]]) -> None:
     base.executemany("DELETE FROM file WHERE path = ?", [(path,) for path, _ in fresh])
     for path, found in fresh:
         if found is None:
             continue
-        status, scan, settled = found
         number = base.execute(
             "INSERT INTO file (path, size, mtime_ns, inode, settled) VALUES (?, ?, ?, ?, ?)",
-            (path, status.st_size, status.st_mtime_ns, status.st_ino, int(settled)),
+            (path, *found.status, int(found.settled)),
         ).lastrowid
         base.executemany(
             f"INSERT INTO stretch VALUES ({number}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-            [astuple(one)[1:] for one in stretches(path, scan)],
+            [astuple(one)[1:] for one in stretches(path, found.scan)],
         )
         base.executemany(
             "INSERT INTO fault VALUES (?, ?, ?, ?)",
-            [(number, fault.offset, fault.length, fault.problem) for fault in scan.faults],
+            [(number, fault.offset, fault.length, fault.problem) for fault in found.scan.faults],
         )
 
 

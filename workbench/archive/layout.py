@@ -17,7 +17,8 @@ from pathlib import Path, PurePosixPath
 
 from obspy import UTCDateTime
 
-from workbench.archive.selection import Selection, literal, matches
+from workbench.archive.selection import Selection
+from workbench.archive.trees import Tree, named, tree_of
 from workbench.errors import BadInput
 
 __all__ = ["DAY_NS", "DayFile", "check_id", "day_file", "day_files", "day_of", "parse", "place"]
@@ -97,63 +98,56 @@ def parse(path: str) -> tuple[str, int, str] | None:
     return found if place(*found) == path else None
 
 
-def day_files(root: Path, selection: Selection, *, margin: int = 1) -> Iterator[DayFile]:
+def day_files(root: Path | Tree, selection: Selection, *, margin: int = 1) -> Iterator[DayFile]:
     """Go through the waveform files that are named as the selection asks, in order.
 
     Parameters
     ----------
-    root : Path
+    root : Path or Tree
     selection : Selection
         A side of its time span that is open takes all days.
     margin : int
         Days before and after as well: other programs put a record into the
         file of the day in which it starts.
     """
+    tree = tree_of(root)
     first = -(10**6) if selection.starttime is None else day_of(selection.starttime.ns) - margin
     last = 10**6 if selection.endtime is None else day_of(selection.endtime.ns) + margin
-    years = [
-        name
-        for name in _names(root, "*")
-        if len(name) == 4 and name.isdigit() and _year_in(int(name), first, last)
-    ]
-    for year in years:
-        for network in _names(root / year, selection.network):
-            for station in _names(root / year / network, selection.station):
-                below = root / year / network / station
-                for folder in _names(below, ",".join(f"{code}.D" for code in selection.channel.split(","))):
-                    yield from _in_folder(root, below / folder, selection, first, last)
+    folders = ",".join(f"{code}.D" for code in selection.channel.split(","))
+    for year in named(tree, "", "*"):
+        if not (len(year) == 4 and year.isdigit() and _year_in(int(year), first, last)):
+            continue
+        for network in named(tree, year, selection.network):
+            for station in named(tree, f"{year}/{network}", selection.station):
+                below = f"{year}/{network}/{station}"
+                for folder in named(tree, below, folders):
+                    yield from _in_folder(tree, f"{below}/{folder}", selection, first, last)
 
 
-def day_file(root: Path, path: str) -> DayFile | None:
+def day_file(root: Path | Tree, path: str) -> DayFile | None:
     """Return a waveform file by its path below the root, or None if it is none or not there."""
     found = parse(path)
     if found is None or found[2] != "D":
         return None
-    try:
-        stat = (root / path).stat()
-    except OSError:
-        return None  # gone in the meantime, or out of reach
-    return DayFile(path, found[0], found[1], stat.st_size, stat.st_mtime_ns, stat.st_ino)
+    return next(_there(tree_of(root), [(path, found[0], found[1])]), None)
 
 
-def _in_folder(root: Path, folder: Path, selection: Selection, first: int, last: int) -> Iterator[DayFile]:
-    prefix = folder.relative_to(root).as_posix()
-    for name in _names(folder, "*"):
-        found = parse(f"{prefix}/{name}")
-        if found is not None and first <= found[1] <= last and selection.matches(found[0]):
-            file = day_file(root, f"{prefix}/{name}")
-            if file is not None:
-                yield file
+def _in_folder(tree: Tree, folder: str, selection: Selection, first: int, last: int) -> Iterator[DayFile]:
+    wanted = []
+    for name in tree.names(folder):
+        found = parse(f"{folder}/{name}")
+        if found is None or found[2] != "D":
+            continue
+        if first <= found[1] <= last and selection.matches(found[0]):
+            wanted.append((f"{folder}/{name}", found[0], found[1]))
+    return _there(tree, wanted)
 
 
-def _names(folder: Path, pattern: str) -> list[str]:
-    fixed = literal(pattern)
-    if fixed is not None:
-        return sorted(name for name in set(fixed) if (folder / name).exists())
-    try:
-        return sorted(item.name for item in folder.iterdir() if matches(item.name, pattern))
-    except OSError:
-        return []
+def _there(tree: Tree, wanted: list[tuple[str, str, int]]) -> Iterator[DayFile]:
+    statuses = tree.statuses([path for path, _, _ in wanted])
+    for (path, seed_id, day), status in zip(wanted, statuses, strict=True):
+        if status is not None:
+            yield DayFile(path, seed_id, day, *status)
 
 
 def _year_in(year: int, first: int, last: int) -> bool:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 from obspy import UTCDateTime
 
 from workbench.archive.chains import join
-from workbench.archive.files import trouble
 from workbench.archive.index import Held, Index
 from workbench.archive.layout import DayFile, day_of
 from workbench.archive.records import Fault, Scan, scan
 from workbench.archive.runs import Run, from_records, trim
 from workbench.archive.samples import decode
 from workbench.archive.stretches import Stretch, digest
+from workbench.archive.trees import Tree
 from workbench.notices import notice
 
 __all__ = ["Taken", "fingerprints", "read_records", "read_runs", "take"]
@@ -61,12 +59,12 @@ def read_runs(
             row = taken.scan.records[k]
             notice(
                 f"{taken.scan.ids[int(row['channel'])]} {UTCDateTime(ns=int(row['start']))}",
-                f"{problem} ({index.root / taken.path})",
+                f"{problem} ({index.tree.full(taken.path)})",
                 "The record is left out; get it again from where it came.",
             )
         runs += from_records(taken.scan, decoded)
     days = {file.path for file in files if day_of(start) <= file.day <= day_of(end)}
-    _name_faults(index.root, [fault for fault in held.faults if fault[0] in days])
+    _name_faults(index.tree, [fault for fault in held.faults if fault[0] in days])
     found = (trim(run, start, end) for run in join(runs))
     return [run for run in found if run is not None]
 
@@ -106,11 +104,12 @@ def take(
     """
     for path, group in groupby(held.stretches, key=lambda one: one.path):
         some = [one for one in group if one.id in wanted]
-        parts = _read_file(index.root / path, held.status[path], some)
+        parts = index.tree.ranges(path, held.status[path], _ranges(some)) if some else []
         if parts is None:
             # Another version of the file is there now.  However fast it changes, what
             # one opening of it shows belongs together.
-            parts = _read_whole(index.root / path)
+            whole = index.tree.read(path)
+            parts = [] if whole is None else [whole]
         for buffer in parts:
             headers = scan(buffer)
             rows = headers.records
@@ -121,56 +120,23 @@ def take(
                 yield Taken(path, buffer, Scan(headers.ids, rows[inside], []))
 
 
-def fingerprints(root: Path, found: Sequence[Stretch]) -> list[Stretch]:
-    """Return those stretches that have good samples, with their fingerprints."""
+def fingerprints(tree: Tree, held: Held, found: Sequence[Stretch]) -> list[Stretch] | None:
+    """Return those stretches that have good samples, with their fingerprints.
+
+    None if a file is not the one of the index any more.
+    """
     done = []
     for path, group in groupby(found, key=lambda one: one.path):
-        try:
-            with (root / path).open("rb") as file:
-                for one in group:
-                    file.seek(one.offset)
-                    buffer = file.read(one.length)
-                    decoded = decode(buffer, scan(buffer).records)
-                    samples = [part for part in decoded.samples if len(part)]
-                    if samples:
-                        name = digest(one.id, one.start, one.rate, np.concatenate(samples))
-                        done.append(replace(one, fingerprint=name))
-        except OSError as error:
-            raise trouble(root / path, error) from error
+        some = list(group)
+        parts = tree.ranges(path, held.status[path], [(one.offset, one.length) for one in some])
+        if parts is None:
+            return None
+        for one, buffer in zip(some, parts, strict=True):
+            samples = [part for part in decode(buffer, scan(buffer).records).samples if len(part)]
+            if samples:
+                name = digest(one.id, one.start, one.rate, np.concatenate(samples))
+                done.append(replace(one, fingerprint=name))
     return done
-
-
-def _read_file(path: Path, status: tuple[int, int, int], some: list[Stretch]) -> list[bytes] | None:
-    """Return the bytes of stretches, neighbours together, or None if the file is not the one indexed."""
-    if not some:
-        return []
-    try:
-        with path.open("rb") as file:
-            now = os.fstat(file.fileno())
-            if (now.st_size, now.st_mtime_ns, now.st_ino) != status:
-                return None
-            parts = []
-            for offset, length in _ranges(some):
-                file.seek(offset)
-                part = file.read(length)
-                if len(part) < length:
-                    return None
-                parts.append(part)
-            return parts
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise trouble(path, error) from error
-
-
-def _read_whole(path: Path) -> list[bytes]:
-    """Return the bytes of a file, or nothing if it is gone."""
-    try:
-        return [path.read_bytes()]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise trouble(path, error) from error
 
 
 def _ranges(some: list[Stretch]) -> list[tuple[int, int]]:
@@ -183,13 +149,13 @@ def _ranges(some: list[Stretch]) -> list[tuple[int, int]]:
     return ranges
 
 
-def _name_faults(root: Path, found: list[tuple[str, Fault]]) -> None:
+def _name_faults(tree: Tree, found: list[tuple[str, Fault]]) -> None:
     """Say which files have bytes that are no records."""
     for path, group in groupby(found, key=lambda item: item[0]):
         faults = [fault for _, fault in group]
         lost = sum(fault.length for fault in faults)
         notice(
-            str(root / path),
+            tree.full(path),
             f"{lost} bytes cannot be read, from byte {faults[0].offset} on: {faults[0].problem}",
             "The rest is read; 'workbench archive check' names each place.",
         )

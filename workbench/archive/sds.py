@@ -5,20 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
 
-from obspy import Catalog, Inventory, Stream, Trace, UTCDateTime
+from obspy import Stream, Trace, UTCDateTime
 
 from workbench.archive.bundles import Bundle, bundles
-from workbench.archive.events import EventFilter, EventStore
+from workbench.archive.events import EventStore
 from workbench.archive.files import trouble
 from workbench.archive.index import Index
-from workbench.archive.layout import DayFile, day_file, day_files
-from workbench.archive.reader import fingerprints, read_records, read_runs
+from workbench.archive.layout import day_file
 from workbench.archive.records import record_blocks
-from workbench.archive.runs import to_stream
-from workbench.archive.selection import Selection
-from workbench.archive.stations import Level, StationStore
+from workbench.archive.sdsreader import SdsReader
+from workbench.archive.stations import StationStore
 from workbench.archive.traces import from_stream
 from workbench.archive.writer import Written, write
 from workbench.errors import NoData, UnreadableFile, WorkbenchError
@@ -27,7 +24,7 @@ from workbench.notices import notice
 __all__ = ["Archive"]
 
 
-class Archive:
+class Archive(SdsReader):
     """An SDS archive with an index.
 
     Parameters
@@ -53,7 +50,9 @@ class Archive:
 
     def __init__(self, root: str | os.PathLike[str], *, index: str | os.PathLike[str] | None = None) -> None:
         self.root = Path(root).expanduser().absolute()
-        self.index = Index(self.root, _index_path(self.root) if index is None else Path(index).absolute())
+        super().__init__(
+            Index(self.root, _index_path(self.root) if index is None else Path(index).absolute())
+        )
 
     def __repr__(self) -> str:
         return f"Archive({str(self.root)!r})"
@@ -72,92 +71,6 @@ class Archive:
     def locks(self) -> Path:
         """Folder of the locks, one a station."""
         return self.root / ".workbench" / "locks"
-
-    def files(self, selection: Selection) -> list[DayFile]:
-        """Return the day files that a selection may need."""
-        return list(day_files(self.root, selection))
-
-    def get_waveforms(
-        self,
-        network: str,
-        station: str,
-        location: str,
-        channel: str,
-        starttime: UTCDateTime,
-        endtime: UTCDateTime,
-    ) -> Stream:
-        """Return waveforms, with the signature of ObsPy's clients.
-
-        Parameters
-        ----------
-        network, station, location, channel : str
-            Codes; ``*``, ``?`` and comma lists are allowed.
-        starttime, endtime : UTCDateTime
-            Both belong to the span; no sample outside is returned.
-
-        Returns
-        -------
-        Stream
-            Empty if there is nothing.  A trace for each stretch without a
-            gap; overlaps are joined if their samples agree, and stay two
-            traces if not.
-        """
-        selection = Selection(
-            network, station, location, channel, UTCDateTime(starttime), UTCDateTime(endtime)
-        )
-        start, end = selection.span
-        return to_stream(read_runs(self.index, self.files(selection), start.ns, end.ns))
-
-    def get_stations(
-        self,
-        network: str = "*",
-        station: str = "*",
-        location: str = "*",
-        channel: str = "*",
-        starttime: UTCDateTime | None = None,
-        endtime: UTCDateTime | None = None,
-        level: Level = "response",
-    ) -> Inventory:
-        """Return the epochs that touch the span, with the signature of ObsPy's clients.
-
-        Parameters
-        ----------
-        network, station, location, channel : str
-            Codes; ``*``, ``?`` and comma lists are allowed.
-        starttime, endtime : UTCDateTime, optional
-        level : str
-            network, station, channel or response.
-        """
-        return self.stations.get(Selection(network, station, location, channel, starttime, endtime), level)
-
-    def get_events(
-        self, starttime: UTCDateTime | None = None, endtime: UTCDateTime | None = None, **limits: Any
-    ) -> Catalog:
-        """Return events by origin time, the earliest first.
-
-        Parameters
-        ----------
-        starttime, endtime : UTCDateTime, optional
-        **limits
-            Those of `EventFilter`: minmagnitude, maxdepth, latitude and so on.
-        """
-        return self.events.get(EventFilter(starttime, endtime, **limits))
-
-    def get_records(
-        self,
-        network: str,
-        station: str,
-        location: str,
-        channel: str,
-        starttime: UTCDateTime,
-        endtime: UTCDateTime,
-    ) -> bytes:
-        """Return the whole miniSEED records that hold a span, as they lie in the archive."""
-        selection = Selection(
-            network, station, location, channel, UTCDateTime(starttime), UTCDateTime(endtime)
-        )
-        start, end = selection.span
-        return read_records(self.index, self.files(selection), start.ns, end.ns)
 
     def write(
         self,
@@ -233,23 +146,6 @@ class Archive:
                 loss=False,
             )
         return done
-
-    def fingerprint(self, selection: Selection | str) -> str:
-        """Return a digest of the selected samples, which changes whenever they do.
-
-        It is made of the fingerprints of the stretches of records that touch
-        the span, so it may also change with samples just outside it.  They are
-        kept in the index, so that the samples are decoded once only.
-        """
-        chosen = Selection.parse(selection) if isinstance(selection, str) else selection
-        start, end = chosen.span
-        held = self.index.look(self.files(chosen), start.ns, end.ns)
-        found = [one for one in held.stretches if chosen.matches(one.id)]
-        fresh = fingerprints(self.root, [one for one in found if one.fingerprint is None])
-        self.index.keep_fingerprints(fresh)
-        known = [one for one in found if one.fingerprint is not None]
-        lines = sorted(f"{one.id} {one.start} {one.rate!r} {one.fingerprint}" for one in known + fresh)
-        return hashlib.sha256("\n".join([str(chosen), *lines]).encode()).hexdigest()
 
 
 def _name(problems: list[WorkbenchError], *, nothing: bool) -> None:

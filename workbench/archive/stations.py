@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import pairwise
@@ -23,13 +22,15 @@ from obspy.core.inventory import Channel, Network, Station
 from workbench.archive.files import lock, replace_file, trouble
 from workbench.archive.layout import check_id
 from workbench.archive.selection import Selection, matches
+from workbench.archive.trees import Local, Tree
 from workbench.errors import BadInput, UnreadableFile, WorkbenchError
 from workbench.notices import notice
 
-__all__ = ["Level", "StationStore", "overlapping", "select"]
+__all__ = ["Level", "StationStore", "overlapping", "select", "stations_in"]
 
 Level = Literal["network", "station", "channel", "response"]
 
+_FOLDER = "stations"
 _FAR_M = 100.0
 _METRES_PER_DEGREE = 111_195.0
 
@@ -49,7 +50,7 @@ class StationStore:
     @property
     def folder(self) -> Path:
         """Where the files are."""
-        return self.root / "stations"
+        return self.root / _FOLDER
 
     def add(self, inventory: Inventory) -> list[str]:
         """Add the epochs of an inventory; return the stations (``NET.STA``) whose file changed.
@@ -87,7 +88,7 @@ class StationStore:
         path = self.folder / f"{code}.xml"
         with lock(self.root / ".workbench" / "locks" / f"{code}.stations.lock", code):
             old = _content(path)
-            there = _parse(old, path) if old else Inventory(networks=[])
+            there = _parse(old, str(path)) if old else Inventory(networks=[])
             before = _plain(there) if old else None
             for epoch in fresh:
                 for site in epoch:
@@ -108,26 +109,32 @@ class StationStore:
 
         A file that cannot be read is a notice.
         """
-        found = Inventory(networks=[])
-        for path in self._files(selection):
-            try:
-                content = _content(path)
-                if content:
-                    found.networks += select(_parse(content, path), selection, level).networks
-            except WorkbenchError as error:
-                notice(error.subject, error.problem, error.remedy)
-        return found
+        return stations_in(Local(self.root), selection, level)
 
-    def _files(self, selection: Selection) -> Iterator[Path]:
-        if not self.folder.is_dir():
-            return
-        for path in sorted(self.folder.glob("*.xml")):
-            codes = path.stem.split(".")
-            # Somebody may have put a whole network into one file.
-            if len(codes) != 2 or (
-                matches(codes[0], selection.network) and matches(codes[1], selection.station)
-            ):
-                yield path
+
+def stations_in(tree: Tree, selection: Selection, level: Level = "response") -> Inventory:
+    """Return what the StationXML files of an archive say of the selected channels within the time span.
+
+    A file that cannot be read is a notice.
+    """
+    found = Inventory(networks=[])
+    for name in tree.names(_FOLDER):
+        stem, _, ending = name.rpartition(".")
+        codes = stem.split(".")
+        # Somebody may have put a whole network into one file.
+        if ending != "xml" or (
+            len(codes) == 2
+            and not (matches(codes[0], selection.network) and matches(codes[1], selection.station))
+        ):
+            continue
+        path = f"{_FOLDER}/{name}"
+        try:
+            content = tree.read(path)
+            if content:
+                found.networks += select(_parse(content, tree.full(path)), selection, level).networks
+        except UnreadableFile as error:
+            notice(error.subject, error.problem, error.remedy)
+    return found
 
 
 def select(inventory: Inventory, selection: Selection, level: Level = "response") -> Inventory:
@@ -278,7 +285,7 @@ def _same(one: Inventory, other: Inventory) -> bool:
 
 def _plain(inventory: Inventory) -> Inventory:
     """Return an inventory as it comes back from StationXML."""
-    return _parse(_bytes(inventory), Path("the stations"))
+    return _parse(_bytes(inventory), "the stations")
 
 
 def _bytes(inventory: Inventory) -> bytes:
@@ -294,11 +301,11 @@ def _content(path: Path) -> bytes:
         raise trouble(path, error) from error
 
 
-def _parse(content: bytes, path: Path) -> Inventory:
+def _parse(content: bytes, name: str) -> Inventory:
     try:
         return read_inventory(BytesIO(content), format="STATIONXML")
     except (SyntaxError, ValueError, TypeError, AttributeError) as error:
         said = " ".join(str(error).split())[:200]
         raise UnreadableFile(
-            str(path), f"is no StationXML that can be read ({said})", "Repair it, or move it away."
+            name, f"is no StationXML that can be read ({said})", "Repair it, or move it away."
         ) from error

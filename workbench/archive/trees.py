@@ -1,0 +1,181 @@
+"""Trees: where the files of an archive lie, and how the index and the reader get at them.
+
+All of a tree's files are named by their path below its root, with slashes.  The
+one here is a folder of this machine; `workbench.archive.remote` has one under a URL.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from workbench.archive.files import trouble
+from workbench.archive.records import Scan, scan_file
+from workbench.archive.selection import literal, matches
+from workbench.errors import UnreadableFile
+
+__all__ = ["Headers", "Local", "Status", "Tree", "named", "tree_of"]
+
+Status = tuple[int, int, int]
+"""Size, time of change (ns since 1970), and a number that another file at the same place does not have."""
+
+_SETTLED_S = 2.0
+"""A file that changed this shortly before it was read may change again within one tick of its clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """The headers of a file, and the version of it that they are from."""
+
+    status: Status
+    scan: Scan
+    settled: bool
+    """Whether another content would have another status."""
+
+
+@runtime_checkable
+class Tree(Protocol):
+    """Files below a root.  Several threads may ask at once; what cannot be reached raises `Unavailable`."""
+
+    def full(self, path: str) -> str:
+        """Return the name of a file as a person would look for it."""
+        ...
+
+    def names(self, folder: str) -> list[str]:
+        """Return what is in a folder, sorted; nothing if there is no such folder."""
+        ...
+
+    def has(self, path: str) -> bool:
+        """Tell whether there is such a file or folder."""
+        ...
+
+    def statuses(self, paths: Sequence[str]) -> Iterable[Status | None]:
+        """Return the status of each file, None for those that are not there."""
+        ...
+
+    def headers(self, path: str) -> Headers | None:
+        """Read the headers of all records of a file; None if it is gone.
+
+        Raises
+        ------
+        UnreadableFile
+            If it is this file alone that cannot be read.
+        """
+        ...
+
+    def ranges(self, path: str, status: Status, wanted: Sequence[tuple[int, int]]) -> list[bytes] | None:
+        """Read bytes (offset, length) of one version of a file; None if that is there no longer."""
+        ...
+
+    def read(self, path: str) -> bytes | None:
+        """Read a file; None if it is gone.
+
+        Raises
+        ------
+        UnreadableFile
+            If it is this file alone that cannot be read.
+        """
+        ...
+
+
+class Local:
+    """A folder of this machine, or one that is mounted.
+
+    Parameters
+    ----------
+    root : Path
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def full(self, path: str) -> str:
+        """Return the name of a file as a person would look for it."""
+        return str(self.root / path)
+
+    def names(self, folder: str) -> list[str]:
+        """Return what is in a folder, sorted."""
+        try:
+            return sorted(item.name for item in (self.root / folder).iterdir())
+        except OSError:
+            return []
+
+    def has(self, path: str) -> bool:
+        """Tell whether there is such a file or folder."""
+        return (self.root / path).exists()
+
+    def statuses(self, paths: Sequence[str]) -> Iterator[Status | None]:
+        """Go through the status of each file, None for those that are gone, or out of reach."""
+        for path in paths:
+            try:
+                yield _status((self.root / path).stat())
+            except OSError:
+                yield None
+
+    def headers(self, path: str) -> Headers | None:
+        """Read the headers of all records of a file; None if it is gone."""
+        try:
+            with (self.root / path).open("rb") as file:
+                before = os.fstat(file.fileno())
+                found = scan_file(file)
+                after = os.fstat(file.fileno())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._unreadable(path, error) from error
+        same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+        return Headers(_status(before), found, same and time.time() - before.st_mtime >= _SETTLED_S)
+
+    def ranges(self, path: str, status: Status, wanted: Sequence[tuple[int, int]]) -> list[bytes] | None:
+        """Read bytes (offset, length) of one version of a file; None if that is there no longer."""
+        try:
+            with (self.root / path).open("rb") as file:
+                if _status(os.fstat(file.fileno())) != status:
+                    return None
+                parts = []
+                for offset, length in wanted:
+                    file.seek(offset)
+                    part = file.read(length)
+                    if len(part) < length:
+                        return None
+                    parts.append(part)
+                return parts
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise trouble(self.root / path, error) from error
+
+    def read(self, path: str) -> bytes | None:
+        """Read a file; None if it is gone."""
+        try:
+            return (self.root / path).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._unreadable(path, error) from error
+
+    def _unreadable(self, path: str, error: OSError) -> UnreadableFile:
+        return UnreadableFile(
+            self.full(path), f"cannot be read: {error.strerror}", "Check who may read it, and the disk."
+        )
+
+
+def tree_of(root: Path | Tree) -> Tree:
+    """Return the tree that a root is of."""
+    return Local(root) if isinstance(root, Path) else root
+
+
+def named(tree: Tree, folder: str, pattern: str) -> list[str]:
+    """Return what is in a folder and named as a pattern says (``*``, ``?``, commas), sorted."""
+    fixed = literal(pattern)
+    if fixed is not None:
+        return sorted(name for name in set(fixed) if tree.has(f"{folder}/{name}" if folder else name))
+    return [name for name in tree.names(folder) if matches(name, pattern)]
+
+
+def _status(stat: os.stat_result) -> Status:
+    return stat.st_size, stat.st_mtime_ns, stat.st_ino
