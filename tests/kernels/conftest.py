@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -26,27 +27,27 @@ from workbench.kernels.magnitudes import local
 from workbench.maths.attenuation import hutton_boore
 from workbench.maths.geodesy import distance_azimuth, from_plane
 from workbench.notices import listen
+from workbench.wire.clip import clip
+from workbench.wire.packed import pack
+from workbench.wire.together import together
 
 
 @pytest.fixture(scope="session")
-def windows() -> Callable[..., Iterator[tuple[UTCDateTime, UTCDateTime, Any]]]:
+def pieced() -> Callable[..., Any]:
     """Run a kernel over windows of its waveforms, each with the lead and trail that it declares.
 
-    Yields the start and the end of each window and the kernel's result.
+    Returns what each window keeps of its own result, put together.
     """
 
-    def run(
-        kernel: Kernel, stream: Stream, edges: list[UTCDateTime], *data: Any, **values: Any
-    ) -> Iterator[tuple[UTCDateTime, UTCDateTime, Any]]:
+    def run(kernel: Kernel, stream: Stream, edges: list[UTCDateTime], *data: Any, **values: Any) -> Any:
         settings = kernel.validate(values)
         lead, trail = kernel.lead(settings), kernel.trail(settings)
+        parts = []
         for start, end in pairwise(edges):
             part = stream.slice(start - lead, end + trail)
-            with listen():
-                try:
-                    yield start, end, kernel(part, *data, **values)
-                except NoData:
-                    yield start, end, None
+            with listen(), suppress(NoData):
+                parts.append(pack(clip(kernel(part, *data, **values), start.ns, end.ns)))
+        return together(kernel.outputs[0].noun, parts, grid=round(kernel.grid(settings) * 1e9))
 
     return run
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 from functools import cache
-from itertools import pairwise
 
 import numpy as np
 import obspy
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from obspy import Stream, Trace, UTCDateTime
 
@@ -247,24 +246,16 @@ def test_one_bad_channel_spoils_nothing():
 # Cutting
 
 
-@settings(max_examples=4, deadline=None)
-@given(st.integers(0, 400))
-def test_windows_put_together_give_the_whole(shift):
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(shift=st.integers(0, 400))
+def test_windows_put_together_give_the_whole(pieced, shift):
     """Each window has the lead and trail that the kernel declares."""
     made = sequence()
     declared = kernel.get("pickers.picker")
-    chosen = declared.validate({"max_sp": 15.0})
-    lead, trail = declared.lead(chosen), declared.trail(chosen)
     whole = picker(made.waveforms, max_sp=15.0)
     begin = made.waveforms[0].stats.starttime
-    parts = []
-    edges = [-1.0, *(shift / 4 + step for step in (20.0, 130.0, 240.0)), 500.0]
-    for first, last in pairwise(edges):
-        cut = made.waveforms.slice(begin + max(first - lead, 0), begin + last + trail)
-        found = picker(cut, max_sp=15.0).table
-        at = seconds(found.time, begin)
-        parts.append(Picks(found[(at >= first) & (at < last)]))
-    joined = Picks.concat(parts).table
+    edges = [begin + at for at in (-1.0, *(shift / 4 + step for step in (20.0, 130.0, 240.0)), 500.0)]
+    joined = pieced(declared, made.waveforms, edges, max_sp=15.0).table
     assert list(joined.time) == list(whole.table.time)
     assert list(joined.channel) == list(whole.table.channel)
     assert np.allclose(joined.probability, whole.table.probability, rtol=declared.cut_tolerance)

@@ -60,40 +60,25 @@ def test_columns_are_those_of_channel_triggers(bursts):
 @FIXTURES_STAY
 @given(cut=some.lists(some.floats(1, 299), min_size=1, max_size=2), seed=some.integers(0, 9))
 @pytest.mark.parametrize("kind", ["recursive", "classic"])
-def test_parts_of_any_cut_give_what_the_whole_gives(windows, bursts, kind, cut, seed):
+def test_parts_of_any_cut_give_what_the_whole_gives(pieced, bursts, kind, cut, seed):
     """Triggers straddle the edges: some cuts fall into a burst or just before its onset."""
     values = {"kind": kind, "sta": 0.5, "lta": 8.0, "max_duration": 20.0}
     stream = bursts([60.0, 62.5, 150.0, cut[0]], seed=seed, stations=2)
     edges = [T0, *sorted(T0 + round(at, 3) for at in cut), T0 + 301]
     whole = sta_lta(stream, **values)
-    rows = [
-        row
-        for start, end, part in windows(get("triggers.sta_lta"), stream, edges, **values)
-        if part is not None
-        for row in part
-        if start.ns <= row.time.value < end.ns
-    ]
+    parts = pieced(get("triggers.sta_lta"), stream, edges, **values)
     assert len(whole) >= 4
-    parts = pd.DataFrame(rows).sort_values(["time", "stations"], ignore_index=True)
+    rows = whole.table.sort_values(["time", "stations"])
     for name in ("time", "duration_s", "channel"):
-        assert list(parts[name]) == list(whole.table.sort_values(["time", "stations"])[name])
-    np.testing.assert_allclose(
-        parts["peak"], whole.table.sort_values(["time", "stations"])["peak"], rtol=1e-5
-    )
+        assert list(parts.table[name]) == list(rows[name])
+    np.testing.assert_allclose(parts.table["peak"], rows["peak"], rtol=1e-5)
 
 
-def test_classic_without_a_filter_is_cut_to_the_bit(windows, bursts):
+def test_classic_without_a_filter_is_cut_to_the_bit(pieced, bursts):
     stream = bursts([60.0, 62.5, 150.0], offset=0)
     values = {"kind": "classic", "sta": 0.5, "lta": 8.0, "freqmin": None, "freqmax": None}
     edges = [T0 + at for at in (0, 59.99, 60.3, 61.7, 150.01, 301)]
-    rows = [
-        row
-        for start, end, part in windows(get("triggers.sta_lta"), stream, edges, **values)
-        if part is not None
-        for row in part
-        if start.ns <= row.time.value < end.ns
-    ]
-    assert type(sta_lta(stream, **values))(rows) == sta_lta(stream, **values)
+    assert pieced(get("triggers.sta_lta"), stream, edges, **values) == sta_lta(stream, **values)
 
 
 def test_an_offset_and_the_order_of_traces_change_nothing(bursts):

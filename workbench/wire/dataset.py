@@ -31,6 +31,7 @@ __all__ = [
     "guess",
     "merge",
     "open_folder",
+    "plain",
     "read",
     "sniff",
     "write_folder",
@@ -157,7 +158,7 @@ def canonical(dataset: Dataset) -> bytes:
     followed by its values, little-endian, in C order.
     """
     out = io.BytesIO()
-    out.write(rfc8785.dumps({"attrs": _plain(dataset.attrs), "dims": _sizes(dataset)}) + b"\n")
+    out.write(rfc8785.dumps({"attrs": plain(dataset.attrs), "dims": _sizes(dataset)}) + b"\n")
     for name in sorted(map(str, dataset.variables)):
         variable = dataset.variables[name]
         values = np.asarray(variable.values)
@@ -169,7 +170,7 @@ def canonical(dataset: Dataset) -> bytes:
             "shape": list(values.shape),
             "dtype": "text" if text else kind.newbyteorder("<").str,
             "coordinate": name in dataset.coords,
-            "attrs": _plain(variable.attrs),
+            "attrs": plain(variable.attrs),
         }
         out.write(rfc8785.dumps(head) + b"\n")
         if text:
@@ -212,8 +213,8 @@ def _zarr(dataset: Dataset) -> bytes:
 
 
 def _json(dataset: Dataset) -> bytes:
-    plain = dataset.to_dict(data="list")
-    return json.dumps(_plain(plain), separators=(",", ":"), allow_nan=False).encode() + b"\n"
+    listed = dataset.to_dict(data="list")
+    return json.dumps(plain(listed), separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
 def _sizes(dataset: Dataset) -> dict[str, int]:
@@ -224,17 +225,17 @@ def _word(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Bring attributes and values to what JSON has."""
     if isinstance(value, dict):
         kept = {str(key): item for key, item in value.items() if key not in _ATTRS_OF_FILES}
-        return {key: _plain(kept[key]) for key in sorted(kept)}
+        return {key: plain(kept[key]) for key in sorted(kept)}
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return plain(value.item())
     if isinstance(value, float):
         return value if np.isfinite(value) else None
     if value is None or isinstance(value, str | bool | int):

@@ -27,7 +27,9 @@ __all__ = [
     "encode",
     "fingerprint",
     "guess",
+    "in_order",
     "merge",
+    "moment",
     "of_picks",
     "read",
     "sniff",
@@ -119,7 +121,7 @@ def canonical(events: Events) -> bytes:
     Events come in the order of their origin times; the catalogue's own
     publicID, which ObsPy draws at random, follows from theirs.
     """
-    ordered = sorted(events, key=_place)
+    ordered = in_order(events)
     ids = [event.resource_id.id for event in ordered]
     catalogue = Catalog(
         ordered,
@@ -162,12 +164,23 @@ def of_picks(picks: Picks) -> Events:
     return Catalog(events)
 
 
-def _place(event: Event) -> tuple[int, int, str]:
+def in_order(events: Iterable[Event]) -> list[Event]:
+    """Return events in the one order that they always have: by time, then by publicID."""
+    return sorted(events, key=_place)
+
+
+def moment(event: Event) -> int | None:
+    """Return when an event was, ns since 1970: its preferred origin, or else its first pick."""
     origin = preferred_origin(event)
     if origin is not None and origin.time is not None:
-        return (0, origin.time.ns, event.resource_id.id)
-    times = [pick.time.ns for pick in event.picks if pick.time is not None]
-    return (1, min(times, default=0), event.resource_id.id)
+        return int(origin.time.ns)
+    return min((int(pick.time.ns) for pick in event.picks if pick.time is not None), default=None)
+
+
+def _place(event: Event) -> tuple[int, int, str]:
+    origin = preferred_origin(event)
+    located = origin is not None and origin.time is not None
+    return (0 if located else 1, moment(event) or 0, event.resource_id.id)
 
 
 def _facts(event: Event) -> dict[str, Any]:
@@ -198,7 +211,7 @@ def _km(metres: float | None) -> float | None:
 
 
 def _sorted(events: Iterable[Event]) -> list[dict[str, Any]]:
-    return [_facts(event) for event in sorted(events, key=_place)]
+    return [_facts(event) for event in in_order(events)]
 
 
 def _csv(events: Events) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from obspy import Trace
 from workbench.errors import BadInput
 from workbench.nouns import Waveforms
 
-__all__ = ["Piece", "pieces"]
+__all__ = ["Piece", "join", "pieces"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -33,10 +34,13 @@ class Piece:
 
 def pieces(waveforms: Waveforms) -> list[Piece]:
     """Split at gaps, join what touches, drop what is there twice, sort."""
-    split = [piece for trace in waveforms for piece in _split(trace)]
-    split.sort(key=lambda piece: (piece.id, piece.start, piece.rate, len(piece.data), piece.data.tobytes()))
+    return join([piece for trace in waveforms for piece in _split(trace)])
+
+
+def join(found: list[Piece]) -> list[Piece]:
+    """Join pieces that touch, drop those that are there twice, sort."""
     rows: list[list[Piece]] = []
-    for piece in split:
+    for piece in _sorted(found):
         last = rows[-1][-1] if rows else None
         if last is not None and _same(last, piece):
             continue
@@ -45,6 +49,16 @@ def pieces(waveforms: Waveforms) -> list[Piece]:
         else:
             rows.append([piece])
     return [_join(row) for row in rows]
+
+
+def _sorted(found: list[Piece]) -> Iterator[Piece]:
+    def place(piece: Piece) -> tuple[str, int, float, int]:
+        return piece.id, piece.start, piece.rate, len(piece.data)
+
+    # The samples decide only where nothing else does: as bytes they are a copy.
+    for _, alike in groupby(sorted(found, key=place), key=place):
+        group = list(alike)
+        yield from group if len(group) == 1 else sorted(group, key=lambda piece: piece.data.tobytes())
 
 
 def _split(trace: Trace) -> Iterator[Piece]:
