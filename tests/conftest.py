@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from dockerd import Daemon
+    from slurmed import Slurm
 
 REQUIRED = frozenset(filter(None, os.environ.get("REQUIRE", "").split(",")))
 """Components whose absence is a failure: ``REQUIRE=shared,slurm,docker,browser``."""
@@ -106,6 +107,26 @@ def docker_daemon() -> Iterator[Daemon]:
         missing("docker", reason)
     with dockerd.own_daemon() as daemon:
         yield daemon
+
+
+@pytest.fixture(scope="session")
+def slurm_cluster() -> Iterator[Slurm]:
+    """Start a SLURM cluster of three nodes, which all tests of a run share."""
+    import slurmed
+
+    reason = slurmed.why_not()
+    if reason:
+        missing("slurm", reason)
+    with slurmed.slurmed() as running:
+        yield running
+
+
+@pytest.fixture
+def slurm(slurm_cluster: Slurm) -> Iterator[Slurm]:
+    """Return the cluster, well and with nothing in its queue: see `slurmed.Slurm`."""
+    slurm_cluster.clean()
+    yield slurm_cluster
+    slurm_cluster.clean()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,199 @@
+"""What a cluster on one machine is: its directory, its nodes, its ports.
+
+::
+
+    control/   what slurmctld writes: state of jobs, who ran them
+    etc/       slurm.conf and what belongs to it, readable by everybody
+    logs/      a log for each daemon
+    munge/     key and socket
+    run/       what lives as long as the daemons
+    spool/     what each slurmd keeps
+    tmp/       each job's own /tmp
+    usage/     what each job used
+    users/     names of uids
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench.errors import InvalidSetting, Unavailable
+from workbench_hub.deployment import free_port, is_free, package_file, write
+from workbench_hub.supervised import Supervised
+from workbench_slurm import enforcement
+from workbench_slurm.users import Users
+
+if TYPE_CHECKING:
+    from workbench_hub.processes import Process
+
+__all__ = ["MUNGE", "SLURM", "Cluster", "Plan", "program"]
+
+SLURM, MUNGE = "slurm", "munge"
+"""Accounts of Debian's packages that controller and munge run as."""
+
+_SHADOWED = ("/tmp", "/dev/shm")  # noqa: S108 - where a job sees its own
+_LEAST_MEMORY = 500
+_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a cluster is made of.
+
+    Parameters
+    ----------
+    nodes : tuple of str
+        Their names, which no other cluster of this machine has.
+    ports : dict
+        By name: ``controller`` and each node.
+    address : str
+        Where controller and nodes listen, and nowhere else.
+    cpus, memory : int
+        Of each node; memory in MB.
+    silence : int
+        Seconds without a word after which a node counts as down.
+    limits : str
+        How memory limits are enforced: see `enforcement.ENFORCEMENTS`.
+    """
+
+    nodes: tuple[str, ...]
+    ports: dict[str, int]
+    address: str
+    cpus: int
+    memory: int
+    silence: int
+    limits: str
+
+
+class Cluster(Supervised):
+    """The cluster in a state directory."""
+
+    def __init__(self, state: Path) -> None:
+        super().__init__(state)
+        self.etc = state / "etc"
+        self.conf = self.etc / "slurm.conf"
+        self.control = state / "control"
+        self.munge = state / "munge"
+        self.munge_socket = self.munge / "socket"
+        self.spool = state / "spool"
+        self.tmp = state / "tmp"
+        self.usage = state / "usage"
+        self.users = Users(state / "users")
+
+    @property
+    def exists(self) -> bool:
+        """Whether it was ever started."""
+        return (self.state / "cluster.json").is_file()
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What it was last started as."""
+        if not self.exists:
+            raise Unavailable(f"A cluster in {self.state}", "was never started", "workbench-slurm up")
+        known = json.loads((self.state / "cluster.json").read_text())
+        return Plan(**{**known, "nodes": tuple(known["nodes"])})
+
+    def choose(self, nodes: int, *, address: str, memory: int | None, silence: int, limits: str) -> Plan:
+        """Choose what it is to be; ports that it had stay where they are free.
+
+        Raises
+        ------
+        InvalidSetting
+            If there is no room for so many nodes, or its directory is hidden from jobs.
+        """
+        if any(self.state.is_relative_to(place) for place in _SHADOWED):
+            raise InvalidSetting(str(self.state), "is hidden from jobs, each of which has a /tmp of its own")
+        if nodes < 1:
+            raise InvalidSetting(f"{nodes} nodes", "is less than one")
+        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+        each = memory or whole // nodes
+        if each < _LEAST_MEMORY:
+            raise InvalidSetting(f"{nodes} nodes", f"have {each} MB each, less than {_LEAST_MEMORY}")
+        tag = "w" + sha256(os.fsencode(self.state)).hexdigest()[:4]
+        names = tuple(f"{tag}n{number + 1}" for number in range(nodes))
+        known = self.plan.ports if self.exists else {}
+        ports: dict[str, int] = {}
+        for name in ("controller", *names):
+            port = known.get(name, 0)
+            usable = port and port not in ports.values() and is_free(port)
+            ports[name] = port if usable else free_port({*ports.values()})
+        cpus = len(os.sched_getaffinity(0))
+        way = enforcement.chosen(limits).name
+        plan = Plan(names, ports, address, cpus, each, silence, way)
+        write(self.state / "cluster.json", json.dumps(asdict(plan), indent=1) + "\n")
+        self.__dict__.pop("plan", None)
+        return replace(plan)
+
+    @property
+    def host(self) -> str:
+        """The name of this machine, as SLURM writes it."""
+        return socket.gethostname().partition(".")[0]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables by which SLURM's commands find this cluster and no other."""
+        return {"SLURM_CONF": str(self.conf)}
+
+    def processes(self) -> list[Process]:
+        """Return the process list."""
+        from workbench_slurm.processes import listed
+
+        return listed(self)
+
+    def ask(self, *words: str, check: bool = True) -> str:
+        """Run one of SLURM's commands as whoever we are, and return what it says.
+
+        Raises
+        ------
+        Unavailable
+            If it fails.
+        """
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM")}
+        done = subprocess.run(
+            words,
+            env=environment | self.environment | self.names,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+        if check and done.returncode:
+            raise Unavailable(words[0], done.stderr.strip() or f"ended with {done.returncode}")
+        return done.stdout
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Variables by which SLURM's commands know the names of the cluster's users."""
+        from workbench_slurm.users import environment
+
+        return environment(self.users)
+
+
+def program(name: str) -> str:
+    """Return the path of a program; Debian keeps daemons where only root looks.
+
+    Raises
+    ------
+    Unavailable
+        If it is not installed.
+    """
+    found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+    if found is None:
+        remedy = "As root: apt-get install slurmctld slurmd slurm-client munge"
+        raise Unavailable(name, "is not installed", remedy)
+    return found
+
+
+def source(name: str) -> Path:
+    """Return a file of ``slurm/``."""
+    return package_file("../../slurm") / name

@@ -1,0 +1,79 @@
+"""slurm.conf and what belongs to it, written from the files of ``slurm/`` for one cluster."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from string import Template
+
+from workbench_hub.deployment import write
+from workbench_slurm.cluster import MUNGE, SLURM, Cluster, source
+from workbench_slurm.enforcement import ENFORCEMENTS
+
+__all__ = ["create", "write_all"]
+
+_TEMPLATES = ("slurm.conf", "cgroup.conf", "job_container.conf")
+_SCRIPTS = ("prolog", "epilog", "epilog-slurmctld", "task-prolog")
+_KEY_BYTES = 128
+
+
+def create(cluster: Cluster) -> None:
+    """Make directories and the munge key that are not there yet, each its daemon's own."""
+    for folder in (cluster.state, cluster.etc, cluster.spool, cluster.tmp):
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        folder.chmod(0o755)
+    for folder, owner in ((cluster.control, SLURM), (cluster.control / "state", SLURM)):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        shutil.chown(folder, owner, owner)
+    for private in (cluster.run, cluster.logs, cluster.usage):
+        private.mkdir(mode=0o700, exist_ok=True)
+    # Whoever submits has to reach the socket in it; munge wants a folder that nobody else can write to.
+    cluster.munge.mkdir(mode=0o755, exist_ok=True)
+    cluster.munge.chmod(0o755)
+    key = cluster.munge / "key"
+    if not key.is_file():
+        descriptor = os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(os.urandom(_KEY_BYTES))
+    for path in (cluster.munge, key):
+        shutil.chown(path, MUNGE, MUNGE)
+    for node in cluster.plan.nodes:
+        (cluster.spool / node).mkdir(mode=0o755, exist_ok=True)
+
+
+def write_all(cluster: Cluster) -> None:
+    """Write every file of ``etc/``."""
+    plan = cluster.plan
+    nodes = [
+        f"NodeName={node} NodeHostname={cluster.host} NodeAddr={plan.address} Port={plan.ports[node]} "
+        f"CPUs={plan.cpus} RealMemory={plan.memory} State=UNKNOWN"
+        for node in plan.nodes
+    ]
+    values = {
+        "name": "workbench",
+        "host": cluster.host,
+        "address": plan.address,
+        "port": plan.ports["controller"],
+        "slurm_user": SLURM,
+        # At that address and no other.
+        "communication": "NoCtldInAddrAny,NoInAddrAny",
+        "munge": cluster.munge_socket,
+        "state": cluster.state,
+        "control": cluster.control,
+        "scripts": cluster.etc,
+        "accounting": "AccountingStorageType=accounting_storage/none",
+        "silence": plan.silence,
+        "nodes": "\n".join(nodes),
+        "memory_per_cpu": plan.memory // plan.cpus // 2,
+        **ENFORCEMENTS[plan.limits].values,
+    }
+    for name in _TEMPLATES:
+        write(cluster.etc / name, Template(source(name).read_text()).substitute(values))
+    for name in (*_SCRIPTS, "job_submit.lua"):
+        _copy(source(name), cluster.etc / name, 0o755 if name in _SCRIPTS else 0o644)
+
+
+def _copy(file: Path, target: Path, mode: int) -> None:
+    write(target, file.read_text(), mode=mode)
+    target.chmod(mode)

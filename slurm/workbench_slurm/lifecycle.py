@@ -1,0 +1,111 @@
+"""How a cluster starts and stops."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from time import monotonic
+
+from workbench.errors import Unavailable
+from workbench_hub import supervision
+from workbench_hub.health import wait_for
+from workbench_hub.lifecycle import tail
+from workbench_slurm import configuration, enforcement
+from workbench_slurm.cluster import MUNGE, SLURM, Cluster, program
+from workbench_slurm.health import well
+
+__all__ = ["check", "start", "stop", "wait"]
+
+_PROGRAMS = ("munged", "munge", "slurmctld", "slurmd", "scontrol", "sinfo", "squeue", "sbatch", "scancel")
+_UP_SECONDS = 60.0
+_JOBS_SECONDS = 20.0
+
+
+def check() -> None:
+    """See that a cluster can be started here.
+
+    Raises
+    ------
+    Unavailable
+        If it cannot: not root, or a program or an account is missing.
+    """
+    if os.geteuid():
+        raise Unavailable("A cluster", "is started by root alone, since nodes run jobs as their users")
+    for name in _PROGRAMS:
+        program(name)
+    for account in (SLURM, MUNGE):
+        try:
+            pwd.getpwnam(account)
+        except KeyError as error:
+            raise Unavailable(
+                f"The account {account}", "is not there", "Debian's packages make it."
+            ) from error
+
+
+def start(cluster: Cluster) -> None:
+    """Write the configuration of the cluster's plan and start the supervisor."""
+    configuration.create(cluster)
+    cluster.users.refresh()
+    configuration.write_all(cluster)
+    supervision.configure(cluster)
+    supervision.start(cluster)
+
+
+def wait(cluster: Cluster, say: Callable[[str], None] = lambda words: None) -> None:
+    """Wait until each daemon is well.
+
+    Raises
+    ------
+    Unavailable
+        If one does not become so, with the newest lines of its log.
+    """
+    begun = monotonic()
+    for process in cluster.processes():
+        try:
+            wait_for(partial(well, cluster, process), _UP_SECONDS, process.name)
+        except Unavailable as error:
+            lines = "".join(tail(cluster.logs / f"{process.name}.log", 10))
+            raise Unavailable(process.name, f"did not become well:\n{lines}") from error
+        say(f"  {process.name:<16} {process.what:<40} well   {monotonic() - begun:5.1f} s")
+
+
+def stop(cluster: Cluster) -> int:
+    """Cancel every job and stop every daemon; leave no process, group or mount.
+
+    Returns
+    -------
+    int
+        How many jobs were cancelled.
+    """
+    cancelled = 0
+    if cluster.exists and supervision.pid(cluster) is not None:
+        with suppress(Unavailable, subprocess.TimeoutExpired):  # then they are ended without asking
+            cancelled = _cancel(cluster)
+    supervision.stop(cluster)
+    if cluster.exists:
+        enforcement.end(cluster.plan.nodes)
+    _unmount(cluster.tmp)
+    cluster.munge_socket.unlink(missing_ok=True)
+    return cancelled
+
+
+def _cancel(cluster: Cluster) -> int:
+    def jobs() -> list[str]:
+        return cluster.ask("squeue", "--noheader", "--format=%A").split()
+
+    found = sorted(set(jobs()))
+    if found:
+        cluster.ask("scancel", *found, check=False)
+        wait_for(lambda: not jobs(), _JOBS_SECONDS, "", fail=False)
+    return len(found)
+
+
+def _unmount(folder: Path) -> None:
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for mount in sorted((name for name in mounts if name.startswith(str(folder))), reverse=True):
+        subprocess.run(["umount", "--lazy", mount], check=False)
