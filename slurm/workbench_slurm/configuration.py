@@ -28,6 +28,7 @@ def create(cluster: Cluster) -> None:
         shutil.chown(folder, owner, owner)
     for private in (cluster.run, cluster.logs, cluster.usage):
         private.mkdir(mode=0o700, exist_ok=True)
+        private.chmod(0o700)
     # Whoever submits has to reach the socket in it; munge wants a folder that nobody else can write to.
     cluster.munge.mkdir(mode=0o755, exist_ok=True)
     cluster.munge.chmod(0o755)

@@ -126,7 +126,8 @@ class Slurm:
 
     def output(self, job: int, user: str = "anna") -> str:
         """Return what a job has written so far."""
-        return (self.home(user) / f"job-{job}.out").read_text()
+        path = self.home(user) / f"job-{job}.out"
+        return path.read_text() if path.is_file() else ""
 
     def pid(self, process: str) -> int:
         """Return the number of a process: ``munged``, ``slurmctld``, ``slurmd-NODE``, ``supervisor``."""
