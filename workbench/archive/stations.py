@@ -26,7 +26,7 @@ from workbench.archive.trees import Local, Tree
 from workbench.errors import BadInput, UnreadableFile, WorkbenchError
 from workbench.notices import notice
 
-__all__ = ["Level", "StationStore", "overlapping", "select", "stations_in"]
+__all__ = ["Level", "StationStore", "overlapping", "select", "station_files", "stations_in"]
 
 Level = Literal["network", "station", "channel", "response"]
 
@@ -118,22 +118,28 @@ def stations_in(tree: Tree, selection: Selection, level: Level = "response") -> 
     A file that cannot be read is a notice.
     """
     found = Inventory(networks=[])
-    for name in tree.names(_FOLDER):
-        stem, _, ending = name.rpartition(".")
-        codes = stem.split(".")
-        # Somebody may have put a whole network into one file.
-        if ending != "xml" or (
-            len(codes) == 2
-            and not (matches(codes[0], selection.network) and matches(codes[1], selection.station))
-        ):
-            continue
-        path = f"{_FOLDER}/{name}"
+    for path in station_files(tree, selection):
         try:
             content = tree.read(path)
             if content:
                 found.networks += select(_parse(content, tree.full(path)), selection, level).networks
         except UnreadableFile as error:
             notice(error.subject, error.problem, error.remedy)
+    return found
+
+
+def station_files(tree: Tree, selection: Selection) -> list[str]:
+    """Return the StationXML files of an archive that may tell of the selected stations."""
+    found = []
+    for name in tree.names(_FOLDER):
+        stem, _, ending = name.rpartition(".")
+        codes = stem.split(".")
+        # Somebody may have put a whole network into one file.
+        if ending == "xml" and (
+            len(codes) != 2
+            or (matches(codes[0], selection.network) and matches(codes[1], selection.station))
+        ):
+            found.append(f"{_FOLDER}/{name}")
     return found
 
 
