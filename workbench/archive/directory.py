@@ -20,6 +20,7 @@ from workbench.archive.runs import Run, from_records, to_stream
 from workbench.archive.samples import decode
 from workbench.archive.selection import Selection
 from workbench.archive.sources import cut_runs, merge_stations
+from workbench.archive.spans import Row, cut, of_runs, successions
 from workbench.archive.stations import Level, select
 from workbench.archive.traces import gapless
 from workbench.errors import Unavailable
@@ -92,14 +93,29 @@ class Directory:
     ) -> Stream:
         """Return the samples from start to end, both included; empty if there are none."""
         selection = Selection(network, station, location, channel, starttime, endtime)
-        first, last = selection.span
         runs: list[Run] = []
+        for path, known in self._with(selection):
+            runs += cut_runs(_runs(path, known.kind), selection)
+        return to_stream(join(runs))
+
+    def spans(self, selection: Selection) -> list[Row]:
+        """Return when there are data, cut to the selection; of miniSEED only headers are read."""
+        rows: list[Row] = []
+        for path, known in self._with(selection):
+            if known.kind == "MSEED":
+                rows += successions(scan(path.read_bytes()))
+            else:
+                rows += of_runs(_runs(path, known.kind))
+        return cut(rows, selection)
+
+    def _with(self, selection: Selection) -> Iterator[tuple[Path, _Known]]:
+        """Go through the files that hold something of a selection."""
+        first, last = selection.span
         for path, known in self._files():
             if known.start > last.ns or known.end < first.ns:
                 continue
             if any(selection.matches(seed_id) for seed_id in known.ids):
-                runs += cut_runs(_runs(path, known.kind), selection)
-        return to_stream(join(runs))
+                yield path, known
 
     def get_stations(
         self,

@@ -22,10 +22,11 @@ from obspy.clients.fdsn.header import (
 )
 
 from workbench.archive.chains import join
-from workbench.archive.records import scan
+from workbench.archive.records import Scan, scan
 from workbench.archive.runs import from_records, to_stream, trim
 from workbench.archive.samples import decode
 from workbench.archive.selection import Selection
+from workbench.archive.spans import Row, cut, successions
 from workbench.archive.stations import Level
 from workbench.errors import InvalidSetting, NoData, ResourceExceeded, Unavailable, WorkbenchError
 
@@ -98,15 +99,23 @@ class Fdsn:
         """
         selection = Selection(network, station, location, channel, starttime, endtime)
         start, end = selection.span
-        records = self.get_records(*selection.codes, start, end)
+        records, found = self._scanned(selection)
+        runs = join(from_records(found, decode(records, found.records)))
+        inside = (trim(run, start.ns, end.ns) for run in runs)
+        return to_stream(run for run in inside if run is not None)
+
+    def spans(self, selection: Selection) -> list[Row]:
+        """Return when there are data, by the headers of the records, cut to the selection."""
+        return cut(successions(self._scanned(selection)[1]), selection)
+
+    def _scanned(self, selection: Selection) -> tuple[bytes, Scan]:
+        records = self.get_records(*selection.codes, *selection.span)
         found = scan(records)
         if found.faults:
             raise Unavailable(
                 self.name, f"sent what is no miniSEED ({found.faults[0].problem})", "Try again later."
             )
-        runs = join(from_records(found, decode(records, found.records)))
-        inside = (trim(run, start.ns, end.ns) for run in runs)
-        return to_stream(run for run in inside if run is not None)
+        return records, found
 
     def get_records(
         self,

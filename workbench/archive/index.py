@@ -1,7 +1,8 @@
 """The index of an archive: what lies where in its files, in SQLite.
 
-One row a file, with its size, time of change and inode, and one row a stretch
-of records of one channel that follow each other, with its place in the file.
+One row a file, with its size, time of change and inode; one row a stretch of
+records of one channel that follow each other, with its place in the file; and
+one row a span of samples, which may lie in many stretches.
 A file that has changed is read again when it is next asked for, its headers
 only.  The index holds nothing that the files do not: it may be deleted at any
 time.
@@ -12,15 +13,17 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from workbench.archive import stretches
 from workbench.archive.files import lock, make_folder, trouble
 from workbench.archive.layout import DayFile
 from workbench.archive.records import Fault
-from workbench.archive.stretches import Stretch, stretches
+from workbench.archive.spans import Row, successions
+from workbench.archive.stretches import Stretch
 from workbench.archive.trees import Headers, Status, Tree, tree_of
 from workbench.errors import Unavailable, UnreadableFile
 from workbench.notices import notice, progress
@@ -29,7 +32,7 @@ __all__ = ["Held", "Index"]
 
 _T = TypeVar("_T")
 
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = f"""
 CREATE TABLE file (
     id INTEGER PRIMARY KEY,
@@ -62,13 +65,28 @@ CREATE TABLE fault (
 );
 CREATE INDEX fault_file ON fault (file);
 CREATE INDEX stretch_id ON stretch (id, start);
+CREATE TABLE span (
+    file INTEGER NOT NULL REFERENCES file (id) ON DELETE CASCADE,
+    place INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    "end" INTEGER NOT NULL,
+    rate REAL NOT NULL,
+    n INTEGER NOT NULL,
+    records INTEGER NOT NULL,
+    PRIMARY KEY (file, place)
+) WITHOUT ROWID;
 PRAGMA user_version = {_VERSION};
 """
 
-_OLD = ("DROP TABLE IF EXISTS fault", "DROP TABLE IF EXISTS stretch", "DROP TABLE IF EXISTS file")
+_OLD = tuple(f"DROP TABLE IF EXISTS {name}" for name in ("span", "fault", "stretch", "file"))
 _STRETCHES = """
 SELECT offset, length, id, start, "end", rate, n, record_length, encoding, leap, fingerprint
 FROM stretch WHERE file = ? AND start <= ? AND "end" >= ? ORDER BY offset
+"""
+_SPANS = """
+SELECT file, id, start, "end", rate, n, records
+FROM span WHERE file IN ({marks}) AND start <= ? AND "end" >= ? ORDER BY file, place
 """
 _FAULTS = "SELECT offset, length, problem FROM fault WHERE file = ? ORDER BY offset"
 _FINGERPRINT = """
@@ -139,6 +157,36 @@ class Index:
         wanted = {file.path: file for file in files}
         if not wanted and not self.path.exists():
             return Held([], [], {})
+        self._refresh(wanted, complete=complete)
+        bounds = 2**62 if end is None else end, -(2**62) if start is None else start
+        return self._run(lambda base: _held(base, list(wanted), bounds))
+
+    def spans(self, files: Iterable[DayFile], start: int | None = None, end: int | None = None) -> list[Row]:
+        """Return the spans of samples in the files that touch a time span.
+
+        As with `look`, the headers of files that are new, or have changed, are
+        read first.
+
+        Parameters
+        ----------
+        files : iterable of DayFile
+        start, end : int, optional
+            Nanoseconds since 1970, both included.
+
+        Returns
+        -------
+        list of Row
+            Those of the channels that their files are named after, by file.
+        """
+        wanted = {file.path: file for file in files}
+        if not wanted and not self.path.exists():
+            return []
+        self._refresh(wanted)
+        bounds = 2**62 if end is None else end, -(2**62) if start is None else start
+        return self._run(lambda base: _spans(base, wanted, bounds))
+
+    def _refresh(self, wanted: dict[str, DayFile], *, complete: bool = False) -> None:
+        """Read the headers of the files that are new, or have changed."""
         known = self._run(lambda base: _known(base, None if complete else list(wanted)))
         gone = [(known[path][0],) for path in known if path not in wanted]
         if gone:
@@ -153,8 +201,6 @@ class Index:
             self._run(partial(_store, fresh=fresh))
             if len(changed) > _TOGETHER:
                 progress((first + len(fresh)) / len(changed), "reading headers")
-        bounds = 2**62 if end is None else end, -(2**62) if start is None else start
-        return self._run(lambda base: _held(base, list(wanted), bounds))
 
     def keep_fingerprints(self, found: Iterable[Stretch]) -> None:
         """Keep the fingerprints of stretches."""
@@ -253,6 +299,19 @@ def _held(base: sqlite3.Connection, paths: list[str], bounds: tuple[int, int]) -
     )
 
 
+def _spans(base: sqlite3.Connection, wanted: dict[str, DayFile], bounds: tuple[int, int]) -> list[Row]:
+    known = _known(base, list(wanted))
+    named = {known[path][0]: file.id for path, file in wanted.items() if path in known}
+    numbers = list(named)
+    found: list[Row] = []
+    for first in range(0, len(numbers), 500):
+        some = numbers[first : first + 500]
+        query = _SPANS.format(marks=",".join("?" * len(some)))
+        rows = base.execute(query, (*some, *bounds))
+        found += [Row(*row[1:]) for row in rows if row[1] == named[row[0]]]
+    return found
+
+
 def _store(base: sqlite3.Connection, fresh: list[tuple[str, Headers | None]]) -> None:
     base.executemany("DELETE FROM file WHERE path = ?", [(path,) for path, _ in fresh])
     for path, found in fresh:
@@ -264,7 +323,11 @@ def _store(base: sqlite3.Connection, fresh: list[tuple[str, Headers | None]]) ->
         ).lastrowid
         base.executemany(
             f"INSERT INTO stretch VALUES ({number}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-            [astuple(one)[1:] for one in stretches(path, found.scan)],
+            [(*row, None) for row in stretches.rows(found.scan)],
+        )
+        base.executemany(
+            f"INSERT INTO span VALUES ({number}, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            [(place, *row) for place, row in enumerate(successions(found.scan))],
         )
         base.executemany(
             "INSERT INTO fault VALUES (?, ?, ?, ?)",

@@ -13,8 +13,10 @@ from workbench.archive.layout import DayFile, day_files
 from workbench.archive.reader import fingerprints, read_records, read_runs
 from workbench.archive.runs import to_stream
 from workbench.archive.selection import Selection
+from workbench.archive.spans import Row, cut, to_spans
 from workbench.archive.stations import Level, stations_in
 from workbench.errors import Unavailable
+from workbench.nouns import Spans
 
 __all__ = ["SdsReader"]
 
@@ -67,6 +69,41 @@ class SdsReader:
         )
         start, end = selection.span
         return to_stream(read_runs(self.index, self.files(selection), start.ns, end.ns))
+
+    def get_spans(
+        self,
+        network: str,
+        station: str,
+        location: str,
+        channel: str,
+        starttime: UTCDateTime,
+        endtime: UTCDateTime,
+    ) -> Spans:
+        """Return when there are data, from the index; no sample is read.
+
+        Parameters
+        ----------
+        network, station, location, channel : str
+            Codes; ``*``, ``?`` and comma lists are allowed.
+        starttime, endtime : UTCDateTime
+            Spans are cut to it; a sample at the very end does not belong to it.
+
+        Returns
+        -------
+        Spans
+            A row for each span of records that follow each other, each day of
+            UTC on its own.
+        """
+        return to_spans(
+            self.spans(
+                Selection(network, station, location, channel, UTCDateTime(starttime), UTCDateTime(endtime))
+            )
+        )
+
+    def spans(self, selection: Selection) -> list[Row]:
+        """Return the rows of `get_spans`."""
+        start, end = selection.span
+        return cut(self.index.spans(self.files(selection), start.ns, end.ns), selection)
 
     def get_stations(
         self,

@@ -15,7 +15,7 @@ source that cannot be reached raises.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, overload, runtime_checkable
 
 from obspy import Catalog, Inventory, Stream, UTCDateTime
@@ -26,10 +26,12 @@ from workbench.archive.events import EventFilter
 from workbench.archive.runs import Run, to_stream, trim
 from workbench.archive.sds import Archive
 from workbench.archive.selection import Selection
+from workbench.archive.spans import Row, beside, cut, of_runs, spans_of, to_spans
 from workbench.archive.stations import Level, select
 from workbench.archive.traces import gapless
 from workbench.errors import Unavailable
 from workbench.notices import notice
+from workbench.nouns import Spans
 
 if TYPE_CHECKING:
     from workbench.settings import Settings
@@ -106,6 +108,10 @@ class Memory:
         selection = Selection(network, station, location, channel, starttime, endtime)
         return to_stream(cut_runs((run for trace in self._waveforms for run in gapless(trace)), selection))
 
+    def spans(self, selection: Selection) -> list[Row]:
+        """Return when there are data, cut to the selection."""
+        return cut(of_runs(run for trace in self._waveforms for run in gapless(trace)), selection)
+
     def get_stations(
         self,
         network: str = "*",
@@ -173,6 +179,35 @@ class Sources(Sequence[Source]):
             return streams[0] if streams else Stream()
         return to_stream(_fill([[run for trace in stream for run in gapless(trace)] for stream in streams]))
 
+    def get_spans(
+        self,
+        network: str,
+        station: str,
+        location: str,
+        channel: str,
+        starttime: UTCDateTime,
+        endtime: UTCDateTime,
+    ) -> Spans:
+        """Return when there are data, without reading samples where a source has an index.
+
+        What two sources both have is taken from the first, as with waveforms,
+        so it is no overlap; overlaps within one source stay.
+        """
+        selection = Selection(network, station, location, channel, starttime, endtime)
+        return to_spans(self.spans(selection))
+
+    def spans(self, selection: Selection) -> list[Row]:
+        """Return the rows of `get_spans`."""
+        found: list[Row] = []
+        taken: dict[str, list[tuple[int, int]]] = {}
+        for rows in self._each(lambda source: spans_of(source, selection)):
+            fresh = list(beside(rows, taken))
+            found += fresh
+            for row in fresh:
+                half = round(0.5e9 / row.rate)
+                taken.setdefault(row.id, []).append((row.start - half, row.end + half))
+        return found
+
     def get_stations(
         self,
         network: str = "*",
@@ -198,11 +233,14 @@ class Sources(Sequence[Source]):
         return Catalog(list(found.values()))
 
     def _ask(self, method: str, *asked: Any, **more: Any) -> Iterator[Any]:
+        return self._each(lambda source: getattr(source, method)(*asked, **more))
+
+    def _each(self, ask: Callable[[Source], Any]) -> Iterator[Any]:
         """Ask all sources; one that is down is a notice, unless all are."""
         failed: list[Unavailable] = []
         for source in self._sources:
             try:
-                yield getattr(source, method)(*asked, **more)
+                yield ask(source)
             except Unavailable as error:
                 failed.append(error)
         if failed and len(failed) == len(self._sources):

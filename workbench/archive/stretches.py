@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from workbench.archive.records import Scan
+from workbench.maths import follow
+from workbench.maths.follow import usable
 
-__all__ = ["Stretch", "digest", "stretches"]
+__all__ = ["Stretch", "digest", "rows", "stretches"]
 
 _BYTES = 256 * 1024
 """Longest stretch: what is read at least for one sample."""
@@ -58,42 +61,33 @@ class Stretch:
 
 def stretches(path: str, scan: Scan) -> list[Stretch]:
     """Group the records of a file: as long as they follow each other, and at most 256 KiB."""
-    rows = scan.records[(scan.records["n"] > 0) & (scan.records["rate"] > 0)]
-    if not len(rows):
+    return [Stretch(path, *row) for row in rows(scan)]
+
+
+def rows(scan: Scan) -> list[tuple[Any, ...]]:
+    """Return what `stretches` returns, as plain values and without the path."""
+    records = usable(scan.records)
+    if not len(records):
         return []
-    before, after = rows[:-1], rows[1:]
-    step = 1e9 / before["rate"]
-    same = (
-        (before["offset"] + before["length"] == after["offset"])
-        & (np.abs(after["start"] - before["end"] - step) <= 0.5 * step)
-        & ~before["leap"]
-        & ~after["leap"]
+    firsts = follow.stretches(records, _BYTES)
+    head, tail = records[firsts], records[np.append(firsts[1:], len(records)) - 1]
+    columns = (
+        head["offset"],
+        tail["offset"] + tail["length"] - head["offset"],
+        head["channel"],
+        np.minimum(head["start"], tail["end"]),
+        tail["end"],
+        head["rate"],
+        np.add.reduceat(records["n"], firsts, dtype=np.int64),
+        head["length"],
+        head["encoding"],
+        tail["leap"].astype(np.int64),
     )
-    for name in ("channel", "rate", "encoding", "length"):
-        same &= before[name] == after[name]
-    edges = np.concatenate(([0], np.flatnonzero(~same) + 1, [len(rows)]))
-    found = []
-    for first, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        together = max(1, _BYTES // int(rows["length"][first]))
-        for begin in range(first, stop, together):
-            part = rows[begin : min(begin + together, stop)]
-            head, tail = part[0], part[-1]
-            found.append(
-                Stretch(
-                    path=path,
-                    offset=int(head["offset"]),
-                    length=int(tail["offset"] + tail["length"] - head["offset"]),
-                    id=scan.ids[int(head["channel"])],
-                    start=int(min(head["start"], tail["end"])),
-                    end=int(tail["end"]),
-                    rate=float(head["rate"]),
-                    n=int(part["n"].sum()),
-                    record_length=int(head["length"]),
-                    encoding=int(head["encoding"]),
-                    leap=int(tail["leap"]),
-                )
-            )
-    return found
+    ids = scan.ids
+    return [
+        (offset, length, ids[channel], *rest)
+        for offset, length, channel, *rest in zip(*(column.tolist() for column in columns), strict=True)
+    ]
 
 
 def digest(seed_id: str, start: int, rate: float, samples: npt.NDArray[np.generic]) -> str:

@@ -34,8 +34,8 @@ def fetch(declared: DataInput, selection: Any, policy: Policy) -> list[Datum]:
     Parameters
     ----------
     declared : DataInput
-        What the input takes decides what is looked up: waveforms, stations or
-        events.
+        What the input takes decides what is looked up: spans, waveforms,
+        stations or events.
     selection : str or dict or list
         As `workbench.archive.Selection` reads it; for events also an object
         with the members of `workbench.archive.EventFilter`.
@@ -49,7 +49,9 @@ def fetch(declared: DataInput, selection: Any, policy: Policy) -> list[Datum]:
     NoData
         If no archive holds any of it.
     """
-    noun = next((item for item in ("Waveforms", "Stations", "Events") if item in declared.nouns), None)
+    # Spans come first: where they are enough, no sample has to be read.
+    held = ("Spans", "Waveforms", "Stations", "Events")
+    noun = next((item for item in held if item in declared.nouns), None)
     if noun is None and "Picks" in declared.nouns:
         noun = "Events"
     if noun is None:
@@ -58,7 +60,10 @@ def fetch(declared: DataInput, selection: Any, policy: Policy) -> list[Datum]:
             f"takes {' or '.join(declared.nouns)}, which archives do not hold",
             "Give a file, or the data.",
         )
-    value = _events(selection, policy) if noun == "Events" else _recorded(noun, selection, policy)
+    if noun == "Spans":
+        value = _spans(selection, policy)
+    else:
+        value = _events(selection, policy) if noun == "Events" else _recorded(noun, selection, policy)
     name = selection if isinstance(selection, str) else "the selection"
     if not len(value):
         raise NoData(name, f"no archive holds {noun.lower()} of it", "See 'workbench archive ls'.")
@@ -77,6 +82,25 @@ def _recorded(noun: str, selection: Any, policy: Policy) -> Any:
         else:
             found.append((str(one), sources.get_stations(*one.codes, one.starttime, one.endtime)))
     return codec(noun).merge(found)
+
+
+def _spans(selection: Any, policy: Policy) -> Any:
+    """Look up when there are data; what two selections both ask for is there once."""
+    from workbench.archive import parse_selections
+    from workbench.archive.spans import Row, beside, to_spans
+
+    sources = policy.archives()
+    rows: list[Row] = []
+    before: list[Any] = []
+    for one in parse_selections(selection):
+        found = sources.spans(one)
+        taken = {
+            name: [(other.starttime.ns, other.endtime.ns) for other in before if other.matches(name)]
+            for name in {row.id for row in found}
+        }
+        rows += beside(found, taken)
+        before.append(one)
+    return to_spans(rows)
 
 
 def _events(selection: Any, policy: Policy) -> Any:

@@ -18,7 +18,7 @@ from workbench.errors import NoData
 from workbench.notices import notice
 from workbench.nouns import Waveforms
 
-__all__ = ["Segment", "by_channel", "segments", "to_stream"]
+__all__ = ["Segment", "by_channel", "pieces", "segments", "to_stream"]
 
 _DEAD_SAMPLES, _DEAD_SECONDS = 50, 2.0
 """A sensor never repeats one value this often; digitisers and archives fill gaps like that."""
@@ -103,9 +103,7 @@ def segments(waveforms: Waveforms, *, min_seconds: float = 0.0, flat: bool = Fal
     NoData
         If nothing usable is left.
     """
-    traces: dict[str, list[Trace]] = {}
-    for trace in waveforms:
-        traces.setdefault(trace.id, []).append(trace)
+    traces = _by_id(waveforms)
     kept: list[Segment] = []
     for channel in sorted(traces):
         for same in _by_rate(channel, _finite(channel, traces[channel])):
@@ -119,6 +117,17 @@ def segments(waveforms: Waveforms, *, min_seconds: float = 0.0, flat: bool = Fal
             what, "hold no usable samples", "Check the selection, the time span and the notices above."
         )
     return sorted(kept, key=lambda segment: (segment.id, segment.start, segment.rate))
+
+
+def pieces(waveforms: Waveforms) -> dict[str, list[Segment]]:
+    """Cut waveforms into gapless, finite pieces, by channel; what overlaps stays apart.
+
+    Masked, infinite and missing (NaN) samples are gaps; what cannot be used is
+    left out and named.
+    """
+    traces = _by_id(waveforms)
+    found = {channel: _finite(channel, traces[channel]) for channel in sorted(traces)}
+    return {channel: parts for channel, parts in found.items() if parts}
 
 
 def by_channel(parts: Iterable[Segment]) -> dict[str, list[Segment]]:
@@ -157,6 +166,13 @@ def to_stream(parts: Iterable[Segment], *, unit: str = "", processing: str = "")
             header["processing"] = [processing]
         stream.append(Trace(data=part.data, header=header))
     return stream
+
+
+def _by_id(waveforms: Waveforms) -> dict[str, list[Trace]]:
+    traces: dict[str, list[Trace]] = {}
+    for trace in waveforms:
+        traces.setdefault(trace.id, []).append(trace)
+    return traces
 
 
 def _finite(channel: str, traces: list[Trace]) -> list[Segment]:

@@ -1,0 +1,158 @@
+"""Spans: when channels have data, told by headers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from workbench.archive.layout import DAY_NS
+from workbench.archive.records import Scan
+from workbench.archive.runs import Run
+from workbench.archive.selection import Selection
+from workbench.archive.traces import gapless
+from workbench.maths import follow
+from workbench.maths.availability import GRID_NS, first_sample
+from workbench.nouns import Spans
+
+__all__ = ["Row", "beside", "clip", "cut", "of_runs", "spans_of", "successions", "to_spans"]
+
+_EVER = 2**62
+
+
+class Row(NamedTuple):
+    """One span of one channel, as `workbench.nouns.Spans` has it, in plain values.
+
+    Attributes
+    ----------
+    id : str
+        SEED id.
+    start, end : int
+        First and last sample, ns since 1970.
+    rate : float
+        Samples a second.
+    n : int
+        Samples.
+    records : int
+        Records that begin in it; 0 if they are not known.
+    """
+
+    id: str
+    start: int
+    end: int
+    rate: float
+    n: int
+    records: int
+
+
+def successions(scan: Scan) -> list[Row]:
+    """Return the spans of a file: records of a channel that follow each other, each UTC day on its own."""
+    found, rates = follow.successions(follow.usable(scan.records), len(scan.ids))
+    columns = [column.tolist() for column in (found[:, 1], found[:, 2], rates, found[:, 3], found[:, 4])]
+    names = [scan.ids[channel] for channel in found[:, 0].tolist()]
+    return list(map(Row, names, *columns))
+
+
+def of_runs(runs: Iterable[Run]) -> list[Row]:
+    """Return the spans of samples that came from no records."""
+    return [Row(run.id, run.start, max(run.start, run.last), run.rate, len(run.data), 0) for run in runs]
+
+
+def clip(row: Row, begin: int, stop: int) -> Row | None:
+    """Return the part of a span whose samples lie from `begin` on and before `stop` (ns), or None.
+
+    Its samples are evenly spaced.  So are its records, except that an archive
+    cuts spans where records of another day begin: what reaches into the next
+    day is the last record.
+    """
+    if begin <= row.start and row.end < stop - GRID_NS:
+        return row
+    spacing = (row.end - row.start) / (row.n - 1) if row.n > 1 and row.end > row.start else 1e9 / row.rate
+    first = int(first_sample(row.start, spacing, row.n, begin))
+    after = int(first_sample(row.start, spacing, row.n, stop))
+    if first >= after:
+        return None
+    if (first, after) == (0, row.n):
+        return row
+    next_day = (row.start // DAY_NS + 1) * DAY_NS
+    counted = row.n if stop >= next_day else after
+    return row._replace(
+        start=row.start + round(first * spacing),
+        end=row.end if after == row.n else row.start + round((after - 1) * spacing),
+        n=after - first,
+        records=round(row.records * (counted - first) / row.n),
+    )
+
+
+def cut(rows: Iterable[Row], selection: Selection) -> list[Row]:
+    """Return the selected parts; the end of the selection does not belong to it."""
+    start, end = selection.span
+    found = (clip(row, start.ns, end.ns) for row in rows if selection.matches(row.id))
+    return [row for row in found if row is not None]
+
+
+def beside(rows: Iterable[Row], taken: dict[str, list[tuple[int, int]]]) -> Iterator[Row]:
+    """Go through the parts of spans that lie beside what is taken.
+
+    Parameters
+    ----------
+    rows : iterable of Row
+    taken : dict of str to list of (int, int)
+        By SEED id: from when on, and until before when (ns).
+    """
+    united = {seed_id: _united(intervals) for seed_id, intervals in taken.items()}
+    for row in rows:
+        if row.id not in united:
+            yield row
+            continue
+        for (_, begin), (stop, _) in pairwise([(-_EVER, -_EVER), *united[row.id], (_EVER, _EVER)]):
+            part = clip(row, begin, stop) if begin <= row.end and stop > row.start else None
+            if part is not None:
+                yield part
+
+
+def spans_of(source: Any, selection: Selection) -> list[Row]:
+    """Ask a source for spans; one that only knows waveforms is asked for these."""
+    if hasattr(source, "spans"):
+        found: list[Row] = source.spans(selection)
+        return found
+    stream = source.get_waveforms(*selection.codes, *selection.span)
+    return cut(of_runs(run for trace in stream for run in gapless(trace)), selection)
+
+
+def to_spans(rows: Iterable[Row]) -> Spans:
+    """Return the table of rows."""
+    listed = list(rows)
+    if not listed:
+        return Spans()
+    names, start, end, rate, n, records = zip(*listed, strict=True)
+    codes = {name: name.split(".") for name in set(names)}
+    network, station, location, channel = zip(*(codes[name] for name in names), strict=True)
+    return Spans(
+        pd.DataFrame(
+            {
+                "time": np.array(start, np.int64).view("M8[ns]"),
+                "network": network,
+                "station": station,
+                "location": location,
+                "channel": channel,
+                "end": np.array(end, np.int64).view("M8[ns]"),
+                "sampling_rate": rate,
+                "samples": n,
+                "records": records,
+            }
+        )
+    )
+
+
+def _united(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    done: list[tuple[int, int]] = []
+    for begin, stop in sorted(intervals):
+        if done and begin <= done[-1][1]:
+            done[-1] = done[-1][0], max(done[-1][1], stop)
+        else:
+            done.append((begin, stop))
+    return done

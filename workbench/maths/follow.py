@@ -1,0 +1,125 @@
+"""Records that follow each other: in a file, and in time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+__all__ = ["stretches", "successions", "usable"]
+
+_DAY = 86_400_000_000_000
+
+
+@njit(cache=True, nogil=True)
+def _follows(before, after):  # type: ignore[no-untyped-def]
+    step = 1e9 / before["rate"]
+    late = after["start"] - before["end"] - step
+    return abs(late) <= 0.5 * step and not before["leap"] and not after["leap"]
+
+
+@njit(cache=True, nogil=True)
+def _stretches(rows, longest, firsts):  # type: ignore[no-untyped-def]
+    count = 0
+    for k in range(rows.size):
+        row = rows[k]
+        new = k == 0
+        if not new:
+            before = rows[k - 1]
+            new = (
+                before["offset"] + before["length"] != row["offset"]
+                or before["channel"] != row["channel"]
+                or before["rate"] != row["rate"]
+                or before["encoding"] != row["encoding"]
+                or before["length"] != row["length"]
+                or row["offset"] - rows[firsts[count - 1]]["offset"] + row["length"] > longest
+                or not _follows(before, row)
+            )
+        if new:
+            firsts[count] = k
+            count += 1
+    return count
+
+
+def stretches(rows: npt.NDArray[np.void], longest: int) -> npt.NDArray[np.int64]:
+    """Group records that follow each other in time and in their file.
+
+    Parameters
+    ----------
+    rows : ndarray of RECORD, shape (n_records,)
+        In the order of the file, all with samples and a rate.
+    longest : int
+        Bytes that a group may have, if it is of more than one record.
+
+    Returns
+    -------
+    ndarray, shape (n_groups,)
+        The first record of each.
+    """
+    firsts = np.empty(len(rows), np.int64)
+    return firsts[: _stretches(rows, longest, firsts)]
+
+
+@njit(cache=True, nogil=True)
+def _successions(rows, last, home, out, rates):  # type: ignore[no-untyped-def]
+    count = 0
+    for k in range(rows.size):
+        row = rows[k]
+        channel = row["channel"]
+        before = last[channel]
+        if before >= 0:
+            mine = home[channel]
+            if (
+                abs(row["rate"] - rates[mine]) <= 1e-4 * row["rate"]
+                and row["start"] // _DAY == out[mine, 1] // _DAY
+                and _follows(rows[before], row)
+            ):
+                out[mine, 2] = row["end"]
+                out[mine, 3] += row["n"]
+                out[mine, 4] += 1
+                last[channel] = k
+                continue
+        out[count, 0] = channel
+        out[count, 1] = row["start"]
+        out[count, 2] = max(row["start"], row["end"])
+        out[count, 3] = row["n"]
+        out[count, 4] = 1
+        rates[count] = row["rate"]
+        last[channel], home[channel] = k, count
+        count += 1
+    return count
+
+
+def successions(
+    rows: npt.NDArray[np.void], channels: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Put records together that follow each other in time within half a sample, channel by channel.
+
+    What begins on another day (UTC) is on its own, so that the records of a
+    day can be told from it.
+
+    Parameters
+    ----------
+    rows : ndarray of RECORD, shape (n_records,)
+        In the order of the file, all with samples and a rate.
+    channels : int
+        How many there are.
+
+    Returns
+    -------
+    found : ndarray of int64, shape (n_successions, 5)
+        Channel, first and last sample (ns since 1970), samples, records.
+    rates : ndarray, shape (n_successions,)
+        Samples a second.
+    """
+    found, rates = np.empty((len(rows), 5), np.int64), np.empty(len(rows))
+    last, home = np.full(channels, -1), np.full(channels, -1)
+    count = _successions(rows, last, home, found, rates)
+    return found[:count], rates[:count]
+
+
+def usable(rows: npt.NDArray[Any]) -> npt.NDArray[np.void]:
+    """Return the records that have samples and a rate."""
+    return rows[(rows["n"] > 0) & (rows["rate"] > 0)]
