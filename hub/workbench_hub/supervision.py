@@ -25,7 +25,7 @@ from workbench_hub.health import wait_for
 from workbench_hub.processes import Process
 from workbench_hub.supervised import Supervised
 
-__all__ = ["configure", "marked", "pid", "restart", "start", "states", "stop", "update"]
+__all__ = ["configure", "halt", "marked", "pid", "restart", "start", "states", "stop", "update"]
 
 _START_SECONDS = 20.0
 _STOP_SECONDS = 30.0
@@ -117,10 +117,15 @@ def stop(deployment: Supervised) -> None:
             wait_for(lambda: not marked(deployment), 5.0, "", fail=False)
 
 
+def halt(deployment: Supervised, name: str) -> None:
+    """Stop one process, until it is started again."""
+    with suppress(Fault):  # it was between two tries to start, or does not run
+        _ask(deployment, "stopProcess", name)
+
+
 def restart(deployment: Supervised, name: str) -> None:
     """Stop one process and start it again, with the configuration that stands."""
-    with suppress(Fault):  # it was between two tries to start
-        _ask(deployment, "stopProcess", name)
+    halt(deployment, name)
     _ask(deployment, "startProcess", name)
 
 

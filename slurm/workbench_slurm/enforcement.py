@@ -18,6 +18,7 @@ __all__ = ["ENFORCEMENTS", "Enforcement", "chosen", "end", "found"]
 _ROOT = Path("/sys/fs/cgroup")
 _NEEDED = ("freezer", "memory", "cpuacct")
 _SECONDS = 10.0
+_TMP = "/tmp"  # noqa: S108 - what jobs call theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,33 +90,71 @@ def chosen(name: str) -> Enforcement:
     return ENFORCEMENTS[name]
 
 
-def end(nodes: Iterable[str], root: Path = _ROOT) -> list[int]:
-    """End whatever of jobs still runs in the control groups of some nodes; remove the groups.
+def end(nodes: Iterable[str], tmp: Path, root: Path = _ROOT) -> list[int]:
+    """End whatever of jobs still runs on some nodes; remove their control groups.
+
+    Parameters
+    ----------
+    nodes : iterable of str
+        Names of nodes.
+    tmp : Path
+        Where the cluster keeps each job's own /tmp, by node.
 
     Returns
     -------
     list of int
         The processes that had to be ended.
     """
+    nodes = list(nodes)
     groups = [group for node in nodes for group in sorted(root.glob(f"*/slurm_{node}"))]
-    left = _inside(groups)
-    for number in left:
-        with suppress(ProcessLookupError):
-            os.kill(number, signal.SIGKILL)
-    if left:
-        wait_for(lambda: not _inside(groups), _SECONDS, "the end of jobs' processes", fail=False)
+    places = [tmp / node for node in nodes]
+    ended: set[int] = set()
+
+    def all_gone() -> bool:
+        left = _inside(groups) | _with_tmp(places)
+        for number in left:
+            with suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+        ended.update(left)
+        return not left
+
+    wait_for(all_gone, _SECONDS, "", fail=False)
     for group in groups:
         _remove(group)
-    return left
+    return sorted(ended)
 
 
-def _inside(groups: Iterable[Path]) -> list[int]:
+def _inside(groups: Iterable[Path]) -> set[int]:
     found: set[int] = set()
     for group in groups:
         for file in group.rglob("cgroup.procs"):
             with suppress(OSError):
                 found |= {int(word) for word in file.read_text().split()}
-    return sorted(found)
+    return found
+
+
+def _with_tmp(places: Iterable[Path]) -> set[int]:
+    """Return the processes whose /tmp lies in one of some places: those of jobs, wherever they went."""
+    inside = tuple(f"{_on_its_file_system(place)}/" for place in places)
+    found = set()
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            mounts = [line.split() for line in (folder / "mountinfo").read_text().splitlines()]
+        except OSError:
+            continue  # gone meanwhile
+        if any(mount[4] == _TMP and mount[3].startswith(inside) for mount in mounts):
+            found.add(int(folder.name))
+    return found
+
+
+def _on_its_file_system(place: Path) -> str:
+    """Return where a directory lies on its file system, as a mount of it says."""
+    mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    above = [mount for mount in mounts if place.is_relative_to(mount[4])]
+    nearest = max(above, key=lambda mount: len(mount[4]))
+    return str(Path(nearest[3]) / place.relative_to(nearest[4]))
 
 
 def _remove(group: Path) -> None:

@@ -15,15 +15,22 @@ from workbench.errors import Unavailable
 from workbench_hub import supervision
 from workbench_hub.health import wait_for
 from workbench_hub.lifecycle import tail
+from workbench_hub.processes import Process
 from workbench_slurm import configuration, enforcement
 from workbench_slurm.cluster import MUNGE, SLURM, Cluster, program
-from workbench_slurm.health import well
+from workbench_slurm.health import node_states, reasons, well
+from workbench_slurm.processes import node_of
 
-__all__ = ["check", "start", "stop", "wait"]
+__all__ = ["UnfitNode", "check", "start", "stop", "wait"]
 
 _PROGRAMS = ("munged", "munge", "slurmctld", "slurmd", "scontrol", "sinfo", "squeue", "sbatch", "scancel")
+_UNFIT = ("drain", "inval")
 _UP_SECONDS = 60.0
 _JOBS_SECONDS = 20.0
+
+
+class UnfitNode(Unavailable):
+    """A node that SLURM gives no job to, and says why."""
 
 
 def check() -> None:
@@ -67,11 +74,27 @@ def wait(cluster: Cluster, say: Callable[[str], None] = lambda words: None) -> N
     begun = monotonic()
     for process in cluster.processes():
         try:
-            wait_for(partial(well, cluster, process), _UP_SECONDS, process.name)
+            wait_for(partial(_well, cluster, process), _UP_SECONDS, process.name)
+        except UnfitNode:
+            raise
         except Unavailable as error:
             lines = "".join(tail(cluster.logs / f"{process.name}.log", 10))
             raise Unavailable(process.name, f"did not become well:\n{lines}") from error
         say(f"  {process.name:<16} {process.what:<40} well   {monotonic() - begun:5.1f} s")
+
+
+def _well(cluster: Cluster, process: Process) -> bool:
+    if well(cluster, process):
+        return True
+    node = node_of(process.name)
+    try:
+        state = node_states(cluster).get(node or "", "")
+        why = reasons(cluster)
+    except Unavailable:
+        return False
+    if node and state.startswith(_UNFIT):
+        raise UnfitNode(node, f"is {state}: {why.get(node, 'no reason was given')}")
+    return False
 
 
 def stop(cluster: Cluster) -> int:
@@ -88,7 +111,7 @@ def stop(cluster: Cluster) -> int:
             cancelled = _cancel(cluster)
     supervision.stop(cluster)
     if cluster.exists:
-        enforcement.end(cluster.plan.nodes)
+        enforcement.end(cluster.plan.nodes, cluster.tmp)
     _unmount(cluster.tmp)
     cluster.munge_socket.unlink(missing_ok=True)
     return cancelled

@@ -15,9 +15,9 @@ from pathlib import Path
 from workbench.errors import Unavailable
 from workbench_hub import supervision
 from workbench_hub.health import wait_for
-from workbench_slurm import lifecycle
+from workbench_slurm import enforcement, lifecycle
 from workbench_slurm.cluster import Cluster
-from workbench_slurm.health import well
+from workbench_slurm.health import node_states, well
 from workbench_slurm.users import User
 
 PROGRAM = Path(sys.executable).with_name("workbench-slurm")
@@ -124,6 +124,10 @@ class Slurm:
         wait_for(lambda: self.state(job) in wanted, seconds, f"job {job} ({self.state(job)})")
         return self.state(job)
 
+    def node_of(self, job: int) -> str:
+        """Return where a job runs or ran."""
+        return self.root_command("squeue", "-h", "--states=all", f"--jobs={job}", "--format=%N").strip()
+
     def output(self, job: int, user: str = "anna") -> str:
         """Return what a job has written so far."""
         path = self.home(user) / f"job-{job}.out"
@@ -144,6 +148,20 @@ class Slurm:
             states[process.name]["statename"] == "RUNNING" and well(self.cluster, process)
             for process in self.cluster.processes()
         )
+
+    def states(self) -> dict[str, str]:
+        """Return the state of each node in SLURM's words."""
+        return node_states(self.cluster)
+
+    def lose(self, node: str) -> None:
+        """End a node as a power cut would: its slurmd, and all that runs on it."""
+        supervision.halt(self.cluster, f"slurmd-{node}")
+        enforcement.end([node], self.cluster.tmp)
+
+    def find(self, node: str) -> None:
+        """Start a lost node again."""
+        supervision.restart(self.cluster, f"slurmd-{node}")
+        wait_for(self.all_well, 60, "the cluster")
 
     def clean(self) -> None:
         """Cancel what runs and wait until every node is free and well."""

@@ -1,0 +1,194 @@
+"""A cluster through starts, deaths of its daemons, and its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic, time
+
+import pytest
+
+from slurmed import Slurm, leftovers, slurmed
+from workbench_hub import supervision
+from workbench_hub.health import wait_for
+
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(180)]
+
+UNTIL = "echo begun; while [ ! -e go ]; do sleep 0.1; done; echo done"
+"""A job that ends well once its user says so."""
+
+
+@pytest.fixture(scope="module")
+def own(request: pytest.FixtureRequest) -> Iterator[Slurm]:
+    """Return a cluster of this module's own, whose daemons die; a node that is silent is soon down."""
+    import slurmed as helper
+
+    if reason := helper.why_not():
+        request.getfixturevalue("missing")("slurm", reason)
+    with slurmed("--nodes", "2", "--silence", "8") as running:
+        yield running
+
+
+@pytest.fixture
+def cluster(own: Slurm) -> Iterator[Slurm]:
+    """Return that cluster, well, with no job in it."""
+    own.clean()
+    go = own.home("anna") / "go"
+    go.unlink(missing_ok=True)
+    yield own
+    go.touch()
+    own.clean()
+
+
+def running(slurm: Slurm, *options: str) -> int:
+    """Submit a job, and wait until it runs and the controller has that on its disk."""
+    job = slurm.submit(UNTIL, *options)
+    wait_for(lambda: "begun" in slurm.output(job), 30, f"job {job}")
+    known, begun = slurm.cluster.control / "state" / "job_state", time()
+    slurm.root_command("scontrol", "update", f"JobId={job}", "Comment=one more thing to write down")
+    wait_for(lambda: known.is_file() and known.stat().st_mtime > begun, 20, "the state of jobs on disk")
+    return job
+
+
+def finish(slurm: Slurm, job: int) -> None:
+    (slurm.home("anna") / "go").touch()
+    assert slurm.wait(job) == "COMPLETED"
+    assert slurm.output(job).endswith("done\n")
+
+
+@pytest.mark.parametrize("daemon", ["munged", "slurmctld", "slurmd", "supervisor"])
+def test_a_job_outlives_the_death_of_a_daemon(cluster: Slurm, eventually: Callable[..., None], daemon: str):
+    job = running(cluster)
+    daemon = f"slurmd-{cluster.node_of(job)}" if daemon == "slurmd" else daemon
+    dead = cluster.pid(daemon)
+    os.kill(dead, signal.SIGKILL)
+
+    def anew() -> bool:
+        try:
+            return cluster.pid(daemon) not in (0, dead)
+        except OSError:  # nobody supervises, for a moment
+            return False
+
+    eventually(anew, 30, f"a new {daemon}")
+    eventually(cluster.all_well, 60, "the cluster")
+    assert cluster.state(job) == "RUNNING"
+    finish(cluster, job)
+
+
+def test_a_job_whose_node_is_lost_runs_again_on_another_if_it_may(cluster: Slurm):
+    again = running(cluster, "--requeue", "--mem=100")
+    lost = cluster.node_of(again)
+    once = running(cluster, "--no-requeue", "--mem=100", f"--nodelist={lost}")
+    cluster.lose(lost)
+    try:
+        # It is taken for lost, waits in the queue, and gets the node that is left.
+        assert cluster.wait(again, "PENDING") == "PENDING"
+        assert cluster.wait(once) == "NODE_FAIL"
+        assert cluster.states()[lost].startswith("down")
+        # SLURM lets two minutes pass before it runs such a job again; root need not.
+        cluster.root_command("scontrol", "update", f"JobId={again}", "StartTime=now")
+        finish(cluster, again)
+        assert "Restarts=1" in cluster.root_command("scontrol", "show", "job", str(again))
+        assert cluster.node_of(again) in {*cluster.nodes} - {lost}
+    finally:
+        cluster.find(lost)
+
+
+def test_status_says_what_is_not_well(cluster: Slurm):
+    said = cluster.command("status")
+    assert said.returncode == 0, said.stdout
+    assert "task/cgroup" in said.stdout
+    node = cluster.nodes[0]
+    cluster.root_command("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=new disk")
+    try:
+        said = cluster.command("status")
+        assert said.returncode == 1
+        assert f"{node}: drained (new disk)" in said.stdout
+    finally:
+        cluster.root_command("scontrol", "update", f"NodeName={node}", "State=RESUME")
+
+
+def test_a_second_up_changes_nothing(cluster: Slurm):
+    before = {process.name: cluster.pid(process.name) for process in cluster.cluster.processes()}
+    said = cluster.command("up")
+    assert said.returncode == 0, said.stderr
+    assert "up already" in said.stdout
+    assert {name: cluster.pid(name) for name in before} == before
+
+
+@pytest.fixture(scope="module")
+def polling(own: Slurm) -> Iterator[Slurm]:
+    """Return another cluster on the same machine, which does without control groups."""
+    with slurmed("--nodes", "1", "--limits", "polling") as other:
+        yield other
+
+
+def test_another_cluster_beside_it_is_another(cluster: Slurm, polling: Slurm):
+    job = running(cluster)
+    assert set(polling.nodes).isdisjoint(cluster.nodes)
+    assert polling.root_command("squeue", "--noheader") == ""
+    theirs = polling.submit("cat /proc/self/cgroup")
+    assert polling.wait(theirs) == "COMPLETED"
+    assert "slurm" not in polling.output(theirs)
+    finish(cluster, job)
+
+
+def test_memory_limits_hold_without_control_groups(polling: Slurm):
+    hog = "exec python3 -c \"x = bytearray(400 * 2**20)\nimport time; time.sleep(60); print('never')\""
+    assert "OverMemoryKill" in polling.command("status").stdout
+    job = polling.submit(hog, "--mem=100")
+    assert polling.wait(job, seconds=40) in ("OUT_OF_MEMORY", "CANCELLED", "FAILED")
+    assert "never" not in polling.output(job)
+    assert "memory limit" in polling.output(job).lower()
+
+
+def test_what_jobs_leave_running_ends_without_control_groups_too(polling: Slurm):
+    job = polling.submit("setsid setsid sleep 1234 & sleep 1; echo begun; sleep 600")
+    wait_for(lambda: "begun" in polling.output(job), 30, f"job {job}")
+    polling.lose(polling.nodes[0])
+    try:
+        commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.is_file()]
+        assert b"sleep\x001234\x00" not in commands
+    finally:
+        polling.find(polling.nodes[0])
+
+
+def test_a_node_that_says_it_has_more_memory_than_it_has_gets_no_job():
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    with (
+        pytest.raises(AssertionError, match="Low RealMemory"),
+        slurmed("--nodes", "1", "--memory", str(whole + 4096)),
+    ):
+        pass
+
+
+def test_down_ends_jobs_and_leaves_nothing():
+    begun = monotonic()
+    with slurmed("--nodes", "2") as slurm:
+        job = slurm.submit("hostname")
+        assert slurm.wait(job) == "COMPLETED"
+        seconds = monotonic() - begun
+        assert seconds < 20, f"{seconds:.1f} s from nothing to the first finished job"
+        # This one does not listen to SIGTERM and starts a process that leaves its session.
+        stubborn = slurm.submit("trap '' TERM; setsid sleep 600 & while :; do sleep 1; done")
+        assert slurm.wait(stubborn, "RUNNING") == "RUNNING"
+        said = slurm.command("down")
+        assert "1 jobs were cancelled" in said.stdout
+        assert leftovers(slurm.cluster) == []
+        # It comes up again as it was, and knows its jobs.
+        assert slurm.command("up", "--nodes", "2").returncode == 0
+        assert slurm.state(stubborn) == "CANCELLED"
+
+
+def test_down_after_a_power_cut_leaves_nothing():
+    with slurmed("--nodes", "1") as slurm:
+        job = slurm.submit("sleep 600")
+        assert slurm.wait(job, "RUNNING") == "RUNNING"
+        doomed = [slurm.pid("guardian"), slurm.pid("supervisor"), slurm.pid("slurmctld")]
+        for number in doomed:
+            os.kill(number, signal.SIGKILL)
+        assert supervision.pid(slurm.cluster) is None
+        assert slurm.command("down").returncode == 0
+        assert leftovers(slurm.cluster) == []
