@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from workbench.errors import InvalidSetting, NoData
 from workbench.kernels._spans import Held
-from workbench.kernels._windows import edges, time_axis
+from workbench.kernels._windows import edges, on_time, time_axis
 from workbench.maths.availability import availability
 from workbench.notices import notice, progress
 from workbench.nouns import Dataset
@@ -38,8 +38,8 @@ def measured(kernel: str, found: list[Held], window: int, start: int | None, end
     kept = [part for held in found if (part := _slow_left_out(held, window)) is not None]
     if not kept:
         raise InvalidSetting(kernel, "all windows are shorter than a sample", "Take longer windows.")
-    first = min(int(held.start[0]) for held in kept)
-    last = max(int(held.end.max()) for held in kept)
+    first = min(on_time(int(held.start[0]), float(held.rate[0])) for held in kept)
+    last = max(on_time(int(held.end.max()), float(held.rate.max())) for held in kept)
     whole = edges(kernel, window, first, last, start, end, len(kept))
     if len(whole) < 2:
         raise NoData("the spans", "lie outside the time asked for", "Check starttime and endtime.")

@@ -78,7 +78,9 @@ class Segment:
         return replace(self, start=self.time_of(first), data=self.data[first : last + 1])
 
 
-def segments(waveforms: Waveforms, *, min_seconds: float = 0.0, flat: bool = False) -> list[Segment]:
+def segments(
+    waveforms: Waveforms, *, min_seconds: float = 0.0, flat: bool = False, least: int = 2
+) -> list[Segment]:
     """Split waveforms into gapless, finite segments, sorted by channel and time.
 
     - Masked samples, NaN and infinities are gaps.
@@ -97,6 +99,8 @@ def segments(waveforms: Waveforms, *, min_seconds: float = 0.0, flat: bool = Fal
         Shorter segments are left out, with a notice.
     flat : bool
         Keep stretches of one value.
+    least : int
+        Samples that a segment has to have.
 
     Raises
     ------
@@ -110,7 +114,7 @@ def segments(waveforms: Waveforms, *, min_seconds: float = 0.0, flat: bool = Fal
             joined = _joined(channel, same)
             if not flat:
                 joined = _alive(channel, joined)
-            kept.extend(_long_enough(channel, joined, min_seconds))
+            kept.extend(_long_enough(channel, joined, min_seconds, least))
     if not kept:
         what = f"{len(traces)} channels" if traces else "the waveforms"
         raise NoData(
@@ -337,18 +341,18 @@ def _alive(channel: str, parts: list[Segment]) -> list[Segment]:
     return alive
 
 
-def _long_enough(channel: str, parts: list[Segment], min_seconds: float) -> list[Segment]:
+def _long_enough(channel: str, parts: list[Segment], min_seconds: float, least: int) -> list[Segment]:
     """Leave out what is too short to work on."""
-    kept = [part for part in parts if len(part.data) >= max(2, min_seconds * part.rate)]
+    kept = [part for part in parts if len(part.data) >= max(least, min_seconds * part.rate)]
     if len(kept) < len(parts):
-        short = [part for part in parts if len(part.data) < max(2, min_seconds * part.rate)]
+        short = [part for part in parts if len(part.data) < max(least, min_seconds * part.rate)]
         longest = max(short, key=lambda part: len(part.data))
         size = "1 sample" if len(longest.data) == 1 else f"{len(longest.data)} samples"
         parts_of = "a part of only" if len(short) == 1 else f"{len(short)} parts of at most"
-        least = f"{min_seconds:g} s" if min_seconds * longest.rate > 2 else "2 samples"
+        needed = f"{min_seconds:g} s" if min_seconds * longest.rate > least else f"{least} samples"
         notice(
             channel,
             f"has {parts_of} {size} at {UTCDateTime(ns=longest.start)}",
-            f"It is left out: at least {least} without a gap are needed.",
+            f"It is left out: at least {needed} without a gap are needed.",
         )
     return kept

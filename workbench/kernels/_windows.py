@@ -9,8 +9,9 @@ import numpy.typing as npt
 from obspy import UTCDateTime
 
 from workbench.errors import InvalidSetting, ResourceExceeded
+from workbench.maths.availability import GRID_NS
 
-__all__ = ["edges", "moment", "nanoseconds", "time_axis"]
+__all__ = ["edges", "moment", "nanoseconds", "on_time", "time_axis"]
 
 _MOST = 50_000_000
 """Most windows of all channels: beyond, a setting is wrong, or memory is not enough."""
@@ -91,6 +92,11 @@ def edges(
             "Take longer windows, a shorter time, or fewer channels.",
         )
     return np.arange(begin, begin + number + 1, dtype=np.int64) * window
+
+
+def on_time(time: int, rate: float) -> int:
+    """Return the latest time that a header may have meant by a time of a sample, ns."""
+    return time + int(min(GRID_NS, 0.25e9 / rate))
 
 
 def time_axis(edges: npt.NDArray[np.int64], window: int) -> tuple[str, Any, dict[str, Any]]:

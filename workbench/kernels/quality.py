@@ -6,20 +6,26 @@ data centre.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from annotated_types import Ge
 
-from workbench.errors import NoData
+from workbench.errors import InvalidSetting, MissingResponse, NoData
 from workbench.kernel import kernel
+from workbench.kernels._amplitudes import amplitudes
 from workbench.kernels._completeness import measured
+from workbench.kernels._responses import Responses
 from workbench.kernels._spans import by_channel, of_waveforms
+from workbench.kernels._velocity import Bands
 from workbench.kernels._windows import moment, nanoseconds
-from workbench.nouns import Dataset, Spans, Waveforms
-from workbench.units import Seconds
+from workbench.nouns import Dataset, Spans, Stations, Waveforms
+from workbench.units import Hertz, Seconds
 
 _SLOWEST = 200.0
 """Twice the spacing of the slowest channels that archives hold (UH?, 0.01 Hz), s."""
+
+_ROUNDED = 0.001
+"""Headers round times: a sample that a window begins with may be named this much earlier, s."""
 
 
 @kernel(per="channel", lead=_SLOWEST, trail=_SLOWEST, grid=lambda settings: settings.window)
@@ -100,3 +106,101 @@ def completeness(
     if not found:
         raise NoData("the spans", "hold nothing", "Check the selection and the time span.")
     return measured(name, found, length, begin, end)
+
+
+def _around(settings: Any) -> float:
+    return Bands(settings.bands).reach + _ROUNDED
+
+
+@kernel(per="channel", lead=_around, trail=_around, grid=lambda settings: settings.window)
+def rms(
+    waveforms: Waveforms,
+    stations: Stations | None = None,
+    *,
+    window: Annotated[Seconds, Ge(1)] = 86400.0,
+    subwindow: Annotated[Seconds, Ge(1)] = 3600.0,
+    bands: tuple[Hertz, ...] = (),
+) -> Dataset:
+    """Measure how large the samples of each channel are, window by window.
+
+    The RMS is that of the samples about their mean, in counts, over all samples
+    that there are: a gap weighs nothing.  Where samples are there twice, they
+    count once; where two versions differ, neither counts.
+
+    Parameters
+    ----------
+    waveforms : Waveforms
+        In counts.
+    stations : Stations, optional
+        With responses; needed for `bands`, and used for nothing else.
+    window : Seconds
+        Length of the windows, which begin at its multiples since 1970: with
+        the default they are the days of UTC.
+    subwindow : Seconds
+        Length of the parts of a window that are kept too; `window` is a
+        multiple of it.
+    bands : Hertz
+        Corners of bands that touch: 0.1,1,10 are two.  With them the RMS of
+        the ground velocity in each band is measured as well.
+
+    Returns
+    -------
+    Dataset
+        By ``channel`` (SEED id) and ``time`` (begin of the window):
+        ``sample_rms``, ``sample_mean``, ``sample_min``, ``sample_max``
+        (counts).  By ``offset`` (s after the begin of the window) also: ``n``
+        (samples), ``mean``, ``m2`` (squares of the distances from the mean,
+        summed), from which any windows can be put together.  With `bands`:
+        ``velocity_rms`` by ``band`` (m/s), and ``velocity_part_rms`` by
+        ``band`` and ``offset``.
+
+    Raises
+    ------
+    InvalidSetting
+        If `window` is no multiple of `subwindow`, or the bands are none.
+    MissingResponse
+        If bands are wanted and no channel has a usable response.
+    NoData
+        If no channel has usable samples.
+
+    Notes
+    -----
+    Cut into tiles along the windows, parts and whole agree to the bit: whole
+    numbers are summed exactly (squares in 128 bits), so that the numbers are
+    those of exact arithmetic, rounded once; floats are summed pairwise in the
+    order of time within each sub-window, and sub-windows are merged in a fixed
+    order; ground velocity is worked out for each sub-window by itself.  Only
+    where different versions of the same samples cross the edge of a tile may
+    the parts keep more of them.  A median cannot be put together from parts
+    and is not measured.
+
+    References
+    ----------
+    Casey, R. et al. (2018). Assuring the quality of IRIS data with MUSTANG.
+    Seismological Research Letters 89, 630-639.
+    Chan, T. F., Golub, G. H. and LeVeque, R. J. (1983). Algorithms for
+    computing the sample variance. The American Statistician 37, 242-247.
+
+    Examples
+    --------
+    >>> import obspy
+    >>> found = rms(obspy.read().select(channel="EHZ"), window=20.0, subwindow=5.0)
+    >>> found["sample_rms"].values.round(2).tolist()
+    [[318.56, 209.66]]
+    >>> found["n"].values[0].tolist()
+    [[200, 500, 500, 500], [500, 500, 300, 0]]
+    """
+    name = "quality.rms"
+    length, part = nanoseconds(name, "window", window), nanoseconds(name, "subwindow", subwindow)
+    if length % part:
+        raise InvalidSetting(
+            name,
+            f"window = {window:g} s is no multiple of subwindow = {subwindow:g} s",
+            "Change one of them.",
+        )
+    chosen = Bands(bands)
+    chosen.check(name)
+    if bands and stations is None:
+        raise MissingResponse("stations", "are not given, and bands need their responses", "Give StationXML.")
+    responses = Responses(stations) if bands and stations is not None else None
+    return amplitudes(name, waveforms, length, part, chosen, responses)

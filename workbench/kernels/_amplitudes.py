@@ -1,0 +1,116 @@
+"""Amplitudes of channels, as a table of windows and their parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.kernels._responses import Responses
+from workbench.kernels._rms import Parts, counted
+from workbench.kernels._segments import Segment, by_channel, segments
+from workbench.kernels._velocity import Bands
+from workbench.kernels._windows import edges, on_time, time_axis
+from workbench.notices import notice, progress
+from workbench.nouns import Dataset, Waveforms
+
+__all__ = ["amplitudes"]
+
+_DIMS: dict[str, tuple[str, ...]] = {
+    "sample_rms": ("channel", "time"),
+    "sample_mean": ("channel", "time"),
+    "sample_min": ("channel", "time"),
+    "sample_max": ("channel", "time"),
+    "n": ("channel", "time", "offset"),
+    "mean": ("channel", "time", "offset"),
+    "m2": ("channel", "time", "offset"),
+    "velocity_rms": ("channel", "time", "band"),
+    "velocity_part_rms": ("channel", "time", "offset", "band"),
+}
+_ATTRS: dict[str, dict[str, Any]] = {
+    "sample_rms": {"long_name": "RMS about the mean", "units": "counts"},
+    "sample_mean": {"long_name": "mean", "units": "counts"},
+    "sample_min": {"long_name": "least sample", "units": "counts"},
+    "sample_max": {"long_name": "largest sample", "units": "counts"},
+    "n": {"long_name": "samples", "absent": 0},
+    "mean": {"long_name": "mean", "units": "counts"},
+    "m2": {"long_name": "squared distances from the mean, summed", "units": "counts**2"},
+    "velocity_rms": {"long_name": "RMS of ground velocity", "units": "m/s"},
+    "velocity_part_rms": {"long_name": "RMS of ground velocity", "units": "m/s"},
+}
+
+
+def amplitudes(
+    kernel: str, waveforms: Waveforms, window: int, part: int, bands: Bands, responses: Responses | None
+) -> Dataset:
+    """Measure all windows of all channels.
+
+    Parameters
+    ----------
+    kernel : str
+        Who asks.
+    waveforms : Waveforms
+    window, part : int
+        Length of a window and of its sub-windows, ns.
+    bands : Bands
+        Of ground velocity; maybe none.
+    responses : Responses or None
+        Needed for bands.
+    """
+    from xarray import Dataset
+
+    channels = by_channel(segments(waveforms, flat=True, least=1))
+    whole = [one for parts in channels.values() for one in parts]
+    first = min(on_time(one.start, one.rate) for one in whole)
+    last = max(on_time(one.end, one.rate) for one in whole)
+    limits = edges(kernel, window, first, last, None, None, len(channels) * (window // part))
+    fine = np.arange(limits[0], limits[-1] + 1, part, dtype=np.int64)
+    rows = []
+    for number, (seed_id, parts) in enumerate(channels.items()):
+        progress(number / len(channels), f"measuring {seed_id}")
+        _say_slow(seed_id, parts, part)
+        held = Parts(fine)
+        for one in parts:
+            held.add(one)
+        rows.append(counted(held, window // part))
+        if responses is not None:
+            rows[-1] |= _velocity(parts, bands, responses, fine, window // part)
+    if responses is not None and all(np.isnan(row["velocity_rms"]).all() for row in rows):
+        raise responses.missing(sorted(channels))
+    columns = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    offsets = np.arange(0, window, part) / 1e9
+    return Dataset(
+        {name: (_DIMS[name], column, _ATTRS[name]) for name, column in columns.items()},
+        {
+            "channel": list(channels),
+            "time": time_axis(limits, window),
+            "offset": ("offset", offsets, {"long_name": "after the begin of the window", "units": "s"}),
+            **({"band": bands.names} if responses is not None else {}),
+        },
+        {"title": "RMS"},
+    )
+
+
+def _velocity(
+    parts: list[Segment], bands: Bands, responses: Responses, fine: npt.NDArray[np.int64], each: int
+) -> dict[str, npt.NDArray[np.float64]]:
+    squares, counts = bands.squares(parts, responses, fine)
+    shape = -1, each, len(bands.each)
+    with np.errstate(invalid="ignore"):
+        return {
+            # NumPy sums a middle axis in its order.
+            "velocity_rms": np.sqrt(squares.reshape(shape).sum(axis=1) / counts.reshape(shape).sum(axis=1)),
+            "velocity_part_rms": np.sqrt(squares / counts).reshape(shape),
+        }
+
+
+def _say_slow(seed_id: str, parts: list[Segment], part: int) -> None:
+    slowest = min(one.rate for one in parts)
+    if slowest * part < 1e9:
+        notice(
+            seed_id,
+            f"has a sample every {1 / slowest:g} s, and a sub-window is {part / 1e9:g} s",
+            "Some sub-windows have none; take longer ones.",
+            loss=False,
+        )
