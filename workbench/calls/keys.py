@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
 import platform
@@ -42,8 +43,21 @@ def run_key(call: Call, kernel: Kernel, fingerprints: dict[str, str]) -> str:
 def code_version(kernel: Kernel) -> str:
     """Return the version of the workbench and a hash of its sources, and of the kernel's own module."""
     home = sys.modules[kernel.function.__module__]
-    outside = "" if home.__name__.startswith("workbench.") else _hash([Path(home.__file__ or "")])[:16]
+    if home.__name__.startswith("workbench."):
+        outside = ""
+    elif getattr(home, "__file__", None):
+        outside = _hash([Path(home.__file__ or "")])[:16]
+    else:
+        # A kernel that was declared in a notebook has no file: its own text is all there is.
+        outside = hashlib.sha256(_source(kernel).encode()).hexdigest()[:16]
     return f"{workbench.__version__}+{_sources()}{outside and '+' + outside}"
+
+
+def _source(kernel: Kernel) -> str:
+    try:
+        return inspect.getsource(kernel.function)
+    except (OSError, TypeError):
+        return kernel.function.__code__.co_code.hex() + repr(kernel.function.__code__.co_consts)
 
 
 @cache
