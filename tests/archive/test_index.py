@@ -11,6 +11,7 @@ import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
@@ -24,6 +25,7 @@ from tests.archive.conftest import MIDNIGHT, everything, mseed, trace
 from workbench.archive import Archive, Selection
 from workbench.archive.index import Index
 from workbench.archive.records import scan
+from workbench.archive.trees import Headers, Local
 from workbench.errors import Unavailable
 from workbench.notices import listen
 
@@ -172,6 +174,27 @@ def test_many_readers_build_the_index_at_once(tmp_path) -> None:
     with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
         counts += list(pool.map(_read_all, [str(archive.root)] * 4))
     assert counts == [8000] * 12
+
+
+class Restless(Local):
+    """A folder whose files may always change within one tick of its clock."""
+
+    def headers(self, path: str) -> Headers | None:
+        found = super().headers(path)
+        return None if found is None else replace(found, settled=False)
+
+
+def test_who_looks_up_while_others_read_headers_again_finds_all(archive) -> None:
+    archive.write(Stream([trace(5000), trace(5000, seed_id="XX.B..HHZ")]))
+    index = Index(Restless(archive.root), archive.index.path)
+    files = archive.files(Selection())
+
+    def look(k: int) -> tuple[int, int]:
+        some = files[k % 2 :][:1]
+        return sum(one.n for one in index.look(some).stretches), sum(row.n for row in index.spans(some))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(look, range(400))) == {(5000, 5000)}
 
 
 def test_killed_while_indexing_the_next_one_goes_on(tmp_path) -> None:

@@ -89,6 +89,12 @@ SELECT file, id, start, "end", rate, n, records
 FROM span WHERE file IN ({marks}) AND start <= ? AND "end" >= ? ORDER BY file, place
 """
 _FAULTS = "SELECT offset, length, problem FROM fault WHERE file = ? ORDER BY offset"
+_FILE = """
+INSERT INTO file (path, size, mtime_ns, inode, settled) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (path) DO UPDATE SET
+    size = excluded.size, mtime_ns = excluded.mtime_ns, inode = excluded.inode, settled = excluded.settled
+RETURNING id
+"""
 _FINGERPRINT = """
 UPDATE stretch SET fingerprint = ?
 WHERE file = (SELECT id FROM file WHERE path = ?) AND offset = ? AND n = ? AND start = ?
@@ -286,6 +292,7 @@ def _known(base: sqlite3.Connection, paths: list[str] | None) -> dict[str, _Know
 
 
 def _held(base: sqlite3.Connection, paths: list[str], bounds: tuple[int, int]) -> Held:
+    base.execute("BEGIN")  # All of one moment: others may be writing.
     known = _known(base, paths)
     numbers = [(known[path][0], path) for path in paths if path in known]
     return Held(
@@ -300,6 +307,7 @@ def _held(base: sqlite3.Connection, paths: list[str], bounds: tuple[int, int]) -
 
 
 def _spans(base: sqlite3.Connection, wanted: dict[str, DayFile], bounds: tuple[int, int]) -> list[Row]:
+    base.execute("BEGIN")
     known = _known(base, list(wanted))
     named = {known[path][0]: file.id for path, file in wanted.items() if path in known}
     numbers = list(named)
@@ -313,14 +321,14 @@ def _spans(base: sqlite3.Connection, wanted: dict[str, DayFile], bounds: tuple[i
 
 
 def _store(base: sqlite3.Connection, fresh: list[tuple[str, Headers | None]]) -> None:
-    base.executemany("DELETE FROM file WHERE path = ?", [(path,) for path, _ in fresh])
     for path, found in fresh:
         if found is None:
+            base.execute("DELETE FROM file WHERE path = ?", (path,))
             continue
-        number = base.execute(
-            "INSERT INTO file (path, size, mtime_ns, inode, settled) VALUES (?, ?, ?, ?, ?)",
-            (path, *found.status, int(found.settled)),
-        ).lastrowid
+        # The number stays the file's: somebody may just have asked for it.
+        ((number,),) = base.execute(_FILE, (path, *found.status, int(found.settled))).fetchall()
+        for table in ("stretch", "span", "fault"):
+            base.execute(f"DELETE FROM {table} WHERE file = ?", (number,))  # noqa: S608
         base.executemany(
             f"INSERT INTO stretch VALUES ({number}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
             [(*row, None) for row in stretches.rows(found.scan)],
