@@ -14,12 +14,21 @@ from workbench.archive.index import Held, Index
 from workbench.archive.layout import DayFile, day_of
 from workbench.archive.records import Fault, Scan, scan
 from workbench.archive.runs import Run, from_records, trim
-from workbench.archive.samples import decode
+from workbench.archive.samples import Decoded, decode
 from workbench.archive.stretches import Stretch, digest
 from workbench.archive.trees import Tree
 from workbench.notices import notice
 
-__all__ = ["Taken", "fingerprints", "read_records", "read_runs", "take"]
+__all__ = [
+    "Taken",
+    "fingerprints",
+    "name_bad",
+    "name_faults",
+    "ranges",
+    "read_records",
+    "read_runs",
+    "take",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +64,10 @@ def read_runs(
     held = index.look(files, start, end)
     for taken in take(index, files, held, start, end, wanted):
         decoded = decode(taken.buffer, taken.scan.records)
-        for k, problem in decoded.bad.items():
-            row = taken.scan.records[k]
-            notice(
-                f"{taken.scan.ids[int(row['channel'])]} {UTCDateTime(ns=int(row['start']))}",
-                f"{problem} ({index.tree.full(taken.path)})",
-                "The record is left out; get it again from where it came.",
-            )
+        name_bad(index.tree, taken.path, taken.scan, decoded)
         runs += from_records(taken.scan, decoded)
     days = {file.path for file in files if day_of(start) <= file.day <= day_of(end)}
-    _name_faults(index.tree, [fault for fault in held.faults if fault[0] in days])
+    name_faults(index.tree, [fault for fault in held.faults if fault[0] in days])
     found = (trim(run, start, end) for run in join(runs))
     return [run for run in found if run is not None]
 
@@ -104,7 +107,7 @@ def take(
     """
     for path, group in groupby(held.stretches, key=lambda one: one.path):
         some = [one for one in group if one.id in wanted]
-        parts = index.tree.ranges(path, held.status[path], _ranges(some)) if some else []
+        parts = index.tree.ranges(path, held.status[path], ranges(some)) if some else []
         if parts is None:
             # Another version of the file is there now.  However fast it changes, what
             # one opening of it shows belongs together.
@@ -139,17 +142,29 @@ def fingerprints(tree: Tree, held: Held, found: Sequence[Stretch]) -> list[Stret
     return done
 
 
-def _ranges(some: list[Stretch]) -> list[tuple[int, int]]:
-    ranges: list[tuple[int, int]] = []
+def ranges(some: list[Stretch]) -> list[tuple[int, int]]:
+    """Return where stretches lie in their file (offset, length), neighbours together."""
+    found: list[tuple[int, int]] = []
     for one in some:
-        if ranges and sum(ranges[-1]) == one.offset:
-            ranges[-1] = ranges[-1][0], ranges[-1][1] + one.length
+        if found and sum(found[-1]) == one.offset:
+            found[-1] = found[-1][0], found[-1][1] + one.length
         else:
-            ranges.append((one.offset, one.length))
-    return ranges
+            found.append((one.offset, one.length))
+    return found
 
 
-def _name_faults(tree: Tree, found: list[tuple[str, Fault]]) -> None:
+def name_bad(tree: Tree, path: str, found: Scan, decoded: Decoded) -> None:
+    """Say which records could not be decoded."""
+    for k, problem in decoded.bad.items():
+        row = found.records[k]
+        notice(
+            f"{found.ids[int(row['channel'])]} {UTCDateTime(ns=int(row['start']))}",
+            f"{problem} ({tree.full(path)})",
+            "The record is left out; get it again from where it came.",
+        )
+
+
+def name_faults(tree: Tree, found: list[tuple[str, Fault]]) -> None:
     """Say which files have bytes that are no records."""
     for path, group in groupby(found, key=lambda item: item[0]):
         faults = [fault for _, fault in group]

@@ -23,6 +23,7 @@ __all__ = [
     "ROUNDING_NS",
     "Form",
     "Run",
+    "end_to_end",
     "from_records",
     "of_record",
     "same_grid",
@@ -126,13 +127,13 @@ def from_records(scan: Scan, decoded: Decoded) -> list[Run]:
     for first, stop in pairwise(edges):
         run = of_record(scan.ids[int(rows[first]["channel"])], rows[first], decoded.samples[good[first]])
         if stop - first > 1:
-            data = _end_to_end(decoded, good[first:stop])
+            data = end_to_end(decoded, good[first:stop])
             run = replace(run, data=data, last=int(last[stop - 1]), leap=bool(rows["leap"][stop - 1]))
         found.append(run)
     return found
 
 
-def _end_to_end(decoded: Decoded, places: npt.NDArray[np.intp]) -> Samples:
+def end_to_end(decoded: Decoded, places: npt.NDArray[np.intp]) -> Samples:
     """Put the samples of records end to end; those that lie so in memory already need no copy."""
     samples = [decoded.samples[place] for place in places]
     ends = decoded.stop[places]
