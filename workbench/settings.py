@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 __all__ = ["Settings"]
 
+_PORTS = r"^([0-9]{1,5}(:[0-9]{1,5})?)?$"
+
 
 class Settings(BaseSettings):
     """Every setting there is; ``workbench settings`` prints them with their meaning."""
@@ -84,6 +86,31 @@ class Settings(BaseSettings):
     max_bytes: int = Field(
         default=64 * 2**20, ge=1, description="Largest body that the web services accept, in bytes."
     )
+    jobs: Path = Field(
+        default=Path("~/.workbench"),
+        description="Directory of one's own jobs and of the keys of one's Dask clusters; SLURM's nodes have "
+        "to have it at the same path.",
+    )
+    image: str = Field(
+        default="",
+        description="Digest of the image that jobs run in; set in users' servers. Empty means that nodes run "
+        "this very Python.",
+    )
+    partition: str = Field(default="", description="SLURM's partition for jobs; by default SLURM's own.")
+    account: str = Field(default="", description="SLURM's account for jobs; by default the user's own.")
+    scheduler_host: str = Field(
+        default="",
+        description="Address at which nodes reach the Dask scheduler of a notebook; by default the one on the "
+        "way to SLURM's controller.",
+    )
+    scheduler_ports: str = Field(
+        default="", description="Its ports, FIRST:LAST; by default any that is free.", pattern=_PORTS
+    )
+    worker_ports: str = Field(
+        default="42000:42999",
+        description="Ports of Dask workers on nodes, FIRST:LAST; firewalls have to let them pass.",
+        pattern=_PORTS,
+    )
 
     @property
     def state_dir(self) -> Path:
@@ -96,6 +123,11 @@ class Settings(BaseSettings):
     def tls_dir(self) -> Path:
         """Where the keys of the Dask cluster are."""
         return self.dask_tls.expanduser().absolute() if self.dask_tls else self.state_dir / "secrets" / "tls"
+
+    @property
+    def jobs_dir(self) -> Path:
+        """The directory of one's own jobs, absolute."""
+        return self.jobs.expanduser().absolute()
 
     @property
     def archive_roots(self) -> tuple[Path, ...]:

@@ -16,7 +16,7 @@ import workbench
 from workbench.calls.call import Call
 from workbench.kernel import Kernel
 
-__all__ = ["code_version", "environment", "run_key"]
+__all__ = ["code_version", "environment", "run_key", "sources"]
 
 
 def run_key(call: Call, kernel: Kernel, fingerprints: dict[str, str]) -> str:
@@ -50,7 +50,7 @@ def code_version(kernel: Kernel) -> str:
     else:
         # A kernel that was declared in a notebook has no file: its own text is all there is.
         outside = hashlib.sha256(_source(kernel).encode()).hexdigest()[:16]
-    return f"{workbench.__version__}+{_sources()}{outside and '+' + outside}"
+    return f"{workbench.__version__}+{sources()}{outside and '+' + outside}"
 
 
 def _source(kernel: Kernel) -> str:
@@ -85,7 +85,8 @@ def environment() -> dict[str, Any]:
 
 
 @cache
-def _sources() -> str:
+def sources() -> str:
+    """Return a hash of the sources of the workbench."""
     root = Path(workbench.__file__).parent
     return _hash(sorted(root.rglob("*.py")), root)[:16]
 

@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from workbench.errors import InvalidSetting, Unavailable, WorkbenchError
+from workbench.jobs import sessions
 from workbench.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ def security(settings: Settings) -> Security:
     InvalidSetting
         If they are not there.
     """
-    from distributed.security import Security
-
     folder = settings.tls_dir
     if not (folder / "cert.pem").is_file():
         raise InvalidSetting(
@@ -46,13 +45,7 @@ def security(settings: Settings) -> Security:
             f"there are no keys in {folder}",
             "`make up` makes them; name their directory.",
         )
-    # One certificate for every part: who has its key belongs to the cluster.
-    parts = {
-        f"tls_{part}_{name}": str(folder / f"{name}.pem")
-        for part in ("client", "scheduler", "worker")
-        for name in ("cert", "key")
-    }
-    return Security(require_encryption=True, tls_ca_file=str(folder / "ca.pem"), **parts)
+    return sessions.security(folder)
 
 
 def client(settings: Settings) -> Client:
