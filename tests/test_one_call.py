@@ -22,10 +22,12 @@ import pytest
 from workbench import kernel as declarations
 from workbench import wire
 from workbench.calls import Call, Policy
+from workbench.cubes import from_stream
 from workbench.demo import examples
 from workbench.jobs import result, submit
 from workbench.kernel import Kernel
 from workbench.notices import listen
+from workbench.nouns import Waveforms
 
 OVERRIDES = Path(__file__).parent / "calls" / "examples"
 """Settings of examples that cannot be guessed: ``<id>.json``, an object of settings."""
@@ -72,6 +74,28 @@ def shuffled(asked: Asked) -> Bytes:
             for network in data[item.name]:
                 network.stations.reverse()
     return _direct(asked, data)
+
+
+@surface
+def cube(asked: Asked) -> Bytes:
+    """Python again, with waveforms as a cube of channels by time."""
+    data = _data(asked)
+    for item in asked.kernel.inputs:
+        if isinstance(data[item.name], Waveforms):
+            data[item.name] = from_stream(data[item.name])
+    return _direct(asked, data)
+
+
+@surface
+def cube_in_a_call(asked: Asked) -> Bytes:
+    """``Call.run`` with waveforms from a NetCDF file that holds a cube."""
+    inputs = dict(asked.call.inputs)
+    for item in asked.kernel.inputs:
+        if item.nouns[0] == "Waveforms" and item.name in inputs:
+            path = asked.scratch / f"{item.name}.nc"
+            path.write_bytes(wire.encode(from_stream(_data(asked)[item.name]), ".nc"))
+            inputs[item.name] = {"path": str(path)}
+    return Call(process=asked.kernel.id, inputs=inputs).run(Policy(base=asked.folder)).canonical()
 
 
 @surface

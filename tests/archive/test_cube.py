@@ -22,7 +22,7 @@ from tests.archive.conftest import MIDNIGHT, everything, mseed, trace
 from workbench import wire
 from workbench.archive import Archive, Memory, Selection
 from workbench.archive.trees import Local, Status
-from workbench.cubes.dataset import to_stream
+from workbench.cubes import to_stream
 from workbench.cubes.grid import DAY_NS
 from workbench.errors import BadInput, InvalidSetting, NoData
 from workbench.notices import listen

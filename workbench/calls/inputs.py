@@ -34,8 +34,9 @@ Fetch = Callable[[], list[Datum]]
 
 
 def fits(noun: str, declared: DataInput) -> bool:
-    """Whether an input takes a noun; events can be flattened into picks."""
-    return noun in declared.nouns or (noun == "Events" and "Picks" in declared.nouns)
+    """Whether an input takes a noun; events can be flattened into picks, and a dataset be waveforms."""
+    others = {"Events": "Picks", "Dataset": "Waveforms"}
+    return noun in declared.nouns or others.get(noun) in declared.nouns
 
 
 def combine(declared: DataInput, data: list[Datum]) -> Any:
@@ -62,6 +63,16 @@ def combine(declared: DataInput, data: list[Datum]) -> Any:
             for datum in data
         ]
         kinds = {"Picks"}
+    if "Dataset" in kinds and "Dataset" not in declared.nouns:
+        from workbench.cubes import to_stream
+
+        data = [
+            Datum("Waveforms", to_stream(datum.value, datum.name), datum.name)
+            if datum.noun == "Dataset"
+            else datum
+            for datum in data
+        ]
+        kinds = kinds - {"Dataset"} | {"Waveforms"}
     if len(kinds) > 1:
         raise BadInput(
             f"input '{declared.name}'", f"is given as {' and '.join(sorted(kinds))}", "Give one kind of data."

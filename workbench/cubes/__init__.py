@@ -12,4 +12,13 @@ t_shift         channel, time    what is left of that, if the clock changed; opt
 ``channel`` is labelled with SEED ids; ``network``, ``station``, ``location``, ``code``
 and ``sampling_rate`` go with it.  All channels share the times of one grid and no sample
 is moved: that of time k was taken at ``time[k] + t_offset``.
+
+Kernels take a cube wherever they take waveforms.
 """
+
+from __future__ import annotations
+
+from workbench.cubes.dataset import from_stream
+from workbench.cubes.stream import to_stream
+
+__all__ = ["from_stream", "to_stream"]

@@ -1,23 +1,33 @@
-"""Cubes put together of arrays, and taken apart into traces."""
+"""Cubes put together, of arrays or of traces."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from obspy import Trace, UTCDateTime
+from obspy import Trace
 
-from workbench.errors import BadInput, NoData
+from workbench.cubes.grid import Grid, follow, one_rate
+from workbench.cubes.rows import Row
+from workbench.errors import BadInput, InvalidSetting, NoData, ResourceExceeded
+from workbench.notices import notice
 from workbench.nouns import Waveforms
 
 if TYPE_CHECKING:
     from xarray import Dataset
 
-__all__ = ["assemble", "to_stream"]
+__all__ = ["assemble", "from_stream"]
 
-_REMEDY = "Open one with engine='workbench', or make one with waveforms.to_dataset."
+_EXACT_NS = 500
+"""Times of miniSEED are whole microseconds; what is less is rounding."""
+
+_SPARSE = 1000
+_LARGE = 10**8
+"""So many places, and so many for a sample, are more than anybody wants to have in memory."""
 
 
 def assemble(
@@ -78,136 +88,117 @@ def assemble(
     return cube
 
 
-def to_stream(cube: Dataset) -> Waveforms:
-    """Return the traces of a cube, one for each stretch without a gap.
+def from_stream(stream: Waveforms, *, sampling_rate: float | None = None) -> Dataset:
+    """Return a cube of traces.
 
-    Channel by channel, so that no more than one of them is in memory beside
-    the result.
+    Where two traces of a channel have different samples at one time neither
+    is valid.
 
     Parameters
     ----------
-    cube : Dataset
-        With ``data`` over channel and time, and as far as they are there
-        ``valid``, ``t_offset``, ``t_shift`` and ``sampling_rate``.
+    stream : Waveforms
+        It is not changed.  Masked samples are gaps.
+    sampling_rate : float, optional
+        Which sampling rate to take where there are several, Hz.
+
+    Returns
+    -------
+    Dataset
+        ``t_shift`` is there only if the clock of a channel did not keep its
+        offset from the grid.
 
     Raises
     ------
-    BadInput
-        If it is no cube.
     NoData
-        If it has no channel or no time.
+        If there is no sample.
+    InvalidSetting
+        If there are several sampling rates and none is chosen.
+    ResourceExceeded
+        If it would be next to empty, and large.
+
+    Examples
+    --------
+    >>> import obspy
+    >>> cube = from_stream(obspy.read())
+    >>> cube.data.shape, cube.channel.values.tolist()[0]
+    ((3, 3000), 'BW.RJOB..EHE')
     """
-    cube = _checked(cube)
-    stream = Waveforms()
-    times = _Times(cube)
-    for place, seed_id in enumerate(cube["channel"].values.tolist()):
-        row = cube.isel(channel=place)
-        stream.extend(list(_traces(str(seed_id), row, times)))
-    return stream
-
-
-def _checked(cube: Dataset) -> Dataset:
-    if "data" not in cube or "channel" not in cube.coords or "time" not in cube.coords:
-        raise BadInput("the dataset", "is no cube of waveforms", _REMEDY)
-    known = [name for name in ("data", "valid", "t_offset", "t_shift") if name in cube]
-    cube = cube[known]
-    for dim in ("channel", "time"):
-        if dim not in cube.dims and cube[dim].ndim == 0:
-            cube = cube.expand_dims(dim)
-    if set(cube["data"].dims) != {"channel", "time"}:
-        said = ", ".join(map(str, cube["data"].dims))
-        raise BadInput(
-            "the dataset",
-            f"has 'data' over {said}, where a cube has channel and time",
-            "Select one of what is more.",
+    pieces = [piece for trace in stream for piece in _pieces(trace)]
+    rates = sorted({piece.rate for piece in pieces})
+    if sampling_rate is None and rates and not one_rate(rates[0], rates[-1]):
+        said = ", ".join(f"{rate:g} Hz" for rate in rates)
+        raise InvalidSetting(
+            "the waveforms",
+            f"have several sampling rates, and a cube has one ({said})",
+            f"Select traces of one rate, or choose: sampling_rate={rates[-1]:g}.",
         )
-    if cube["data"].dtype.kind not in "iuf":
-        raise BadInput("the dataset", f"has data of type {cube['data'].dtype}", _REMEDY)
-    if 0 in (cube.sizes["channel"], cube.sizes["time"]):
-        raise NoData("the dataset", "has no samples", "Select a span that has some.")
-    for name in cube["channel"].values.tolist():
-        if str(name).count(".") != 3:
-            raise BadInput("the dataset", f"has a channel {name!r}", "Name channels NET.STA.LOC.CHA.")
-    return cube
+    if sampling_rate is not None:
+        pieces = [piece for piece in pieces if one_rate(piece.rate, sampling_rate)]
+    if not pieces:
+        raise NoData("the waveforms", "have no samples for a cube", "Check the selection.")
+    counted = Counter(piece.rate for piece in pieces)
+    last = max(piece.start + round((len(piece.data) - 1) * 1e9 / piece.rate) for piece in pieces)
+    grid = Grid.over(min(piece.start for piece in pieces), last, max(counted, key=lambda rate: counted[rate]))
+    ids = sorted({piece.id for piece in pieces})
+    samples = sum(len(piece.data) for piece in pieces)
+    if grid.size * len(ids) > max(_LARGE, _SPARSE * samples):
+        raise ResourceExceeded(
+            "the waveforms",
+            f"have {samples} samples, and their cube {grid.size * len(ids)} places",
+            "Make a cube of each stretch of time.",
+        )
+    return _cube(grid, ids, pieces)
 
 
-class _Times:
-    """The times of a cube's places: from its grid, or from its table of labels."""
-
-    def __init__(self, cube: Dataset) -> None:
-        from workbench.cubes.times import grid_of
-
-        grid = grid_of(cube.xindexes.get("time"))
-        self.uneven: npt.NDArray[np.bool_] | None = None
-        self.step: float | None
-        if grid is not None:
-            self._at: Callable[[int], int] = lambda place: grid.time(grid.first + place * grid.stride)
-            self.step = grid.step * grid.stride
-            return
-        labels = cube["time"].values.astype("datetime64[ns]").astype(np.int64)
-        self._at = lambda place: int(labels[place])
-        steps = np.diff(labels)
-        self.step = float(np.median(steps)) if len(steps) else None
-        if self.step is not None:
-            if not (steps > 0).all():
-                raise BadInput("the dataset", "has times that do not go forward", "Sort it by time.")
-            self.uneven = np.abs(steps - self.step) > self.step / 2
-
-    def at(self, place: int) -> int:
-        """Return a time, ns since 1970."""
-        return self._at(place)
-
-    def spans(self, valid: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
-        """Go through the stretches without a gap: first place, and the one after the last."""
-        goes_on = valid[1:] & valid[:-1]
-        if self.uneven is not None:
-            goes_on &= ~self.uneven
-        starts = np.flatnonzero(valid & ~np.concatenate(([False], goes_on)))
-        stops = np.flatnonzero(valid & ~np.concatenate((goes_on, [False]))) + 1
-        return zip(starts.tolist(), stops.tolist(), strict=True)
+@dataclass(frozen=True, eq=False, slots=True)
+class _Piece:
+    id: str
+    start: int
+    rate: float
+    data: npt.NDArray[Any]
 
 
-def _traces(seed_id: str, row: Dataset, times: _Times) -> Iterator[Trace]:
-    rate = _rate(seed_id, row, times)
-    # Both at once: they come from the same records.
-    loaded = row[[name for name in ("data", "valid") if name in row]].load()
-    data = loaded["data"].values
-    valid = loaded["valid"].values.astype(bool) if "valid" in loaded else np.ones(len(data), bool)
-    offset = round(float(row["t_offset"]) * 1e9) if "t_offset" in row else 0
-    network, station, location, channel = seed_id.split(".")
-    for first, stop in times.spans(valid):
-        start = times.at(first) + offset
-        if "t_shift" in row:
-            start += int(row["t_shift"][first].values.astype("timedelta64[ns]").astype(np.int64))
-        header = {
-            "network": network,
-            "station": station,
-            "location": location,
-            "channel": channel,
-            "starttime": UTCDateTime(ns=start),
-            "sampling_rate": rate,
-        }
-        yield Trace(np.require(data[first:stop], requirements=["C", "W", "O"]), header)
+def _pieces(trace: Trace) -> Iterator[_Piece]:
+    start, rate = trace.stats.starttime.ns, float(trace.stats.sampling_rate)
+    values = np.ma.getdata(trace.data)
+    if not (np.isfinite(rate) and rate > 0) or values.dtype.kind not in "iuf" or values.ndim != 1:
+        raise BadInput(
+            trace.id,
+            f"has samples of type {values.dtype} at {rate:g} Hz",
+            "Give each trace one row of numbers and a sampling rate.",
+        )
+    there = np.concatenate(([False], ~np.ma.getmaskarray(trace.data), [False]))
+    edges = np.flatnonzero(np.diff(there.astype(np.int8))).tolist()
+    for first, stop in zip(edges[::2], edges[1::2], strict=True):
+        yield _Piece(trace.id, start + round(first * 1e9 / rate), rate, values[first:stop])
 
 
-def _rate(seed_id: str, row: Dataset, times: _Times) -> float:
-    said = float(row["sampling_rate"]) if "sampling_rate" in row.coords else None
-    if times.step is None:
-        if said is None:
-            raise BadInput(
-                seed_id,
-                "has one sample and no sampling_rate",
-                "Give the dataset the coordinate sampling_rate.",
+def _cube(grid: Grid, ids: list[str], pieces: list[_Piece]) -> Dataset:
+    kinds = {piece.data.dtype for piece in pieces}
+    dtype = np.result_type(*kinds, *([] if any(kind.kind == "f" for kind in kinds) else [np.int32]))
+    offsets, rates, placed = [], [], []
+    for name in ids:
+        mine = sorted((piece for piece in pieces if piece.id == name), key=lambda piece: piece.start)
+        offset = mine[0].start - grid.time(round(grid.number(mine[0].start)))
+        numbers, _ = follow(grid.number(piece.start - offset) for piece in mine)
+        shifts = [
+            piece.start - offset - grid.time(number) for piece, number in zip(mine, numbers, strict=True)
+        ]
+        offsets.append(offset)
+        rates.append(mine[0].rate)
+        placed.append(list(zip(mine, numbers, shifts, strict=True)))
+    changing = any(abs(shift) > _EXACT_NS for row in placed for _, _, shift in row)
+    rows = []
+    for name, items in zip(ids, placed, strict=True):
+        row = Row(grid.first, grid.size, dtype, shifts=changing)
+        for piece, number, shift in items:
+            row.put(number, piece.data, shift)
+        if row.contradicted:
+            notice(
+                name,
+                f"has {row.contradicted} samples in versions that differ",
+                "They are not valid in the cube; take out the traces that are wrong.",
             )
-        return said
-    found = 1e9 / times.step
-    if said is None:
-        # Labels are whole nanoseconds: 33.333333 Hz is meant as a third of 100.
-        return float(np.round(found, 6))
-    if abs(1 - said / found) > 1e-3:
-        raise BadInput(
-            seed_id,
-            f"has samples {times.step / 1e9:g} s apart and a sampling_rate of {said:g} Hz",
-            "Give the dataset the sampling_rate that it has now.",
-        )
-    return said
+        rows.append(row.parts())
+    parts = {part: np.array([row[part] for row in rows]) for part in rows[0]}
+    return assemble(ids, parts, np.array(offsets) / 1e9, rates, grid.times())

@@ -16,9 +16,9 @@ from obspy import Trace, UTCDateTime
 
 from workbench.errors import NoData
 from workbench.notices import notice
-from workbench.nouns import Waveforms
+from workbench.nouns import Waveforms, noun_of
 
-__all__ = ["Segment", "by_channel", "pieces", "segments", "to_stream"]
+__all__ = ["Segment", "as_stream", "by_channel", "pieces", "segments", "to_stream"]
 
 _DEAD_SAMPLES, _DEAD_SECONDS = 50, 2.0
 """A sensor never repeats one value this often; digitisers and archives fill gaps like that."""
@@ -95,6 +95,7 @@ def segments(
     Parameters
     ----------
     waveforms : Waveforms
+        Or a cube of them.
     min_seconds : float
         Shorter segments are left out, with a notice.
     flat : bool
@@ -132,6 +133,21 @@ def pieces(waveforms: Waveforms) -> dict[str, list[Segment]]:
     traces = _by_id(waveforms)
     found = {channel: _finite(channel, traces[channel]) for channel in sorted(traces)}
     return {channel: parts for channel, parts in found.items() if parts}
+
+
+def as_stream(waveforms: Waveforms) -> Waveforms:
+    """Return waveforms as traces: a cube is read, channel by channel, and anything else is what it was.
+
+    Raises
+    ------
+    BadInput
+        If it is a dataset, and no cube.
+    """
+    if noun_of(type(waveforms)) == "Dataset":
+        from workbench.cubes import to_stream
+
+        return to_stream(waveforms)
+    return waveforms
 
 
 def by_channel(parts: Iterable[Segment]) -> dict[str, list[Segment]]:
@@ -174,7 +190,7 @@ def to_stream(parts: Iterable[Segment], *, unit: str = "", processing: str = "")
 
 def _by_id(waveforms: Waveforms) -> dict[str, list[Trace]]:
     traces: dict[str, list[Trace]] = {}
-    for trace in waveforms:
+    for trace in as_stream(waveforms):
         traces.setdefault(trace.id, []).append(trace)
     return traces
 

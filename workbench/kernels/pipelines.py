@@ -16,6 +16,7 @@ from workbench.kernels._network import Network
 from workbench.kernels._predicted import Reader
 from workbench.kernels._quakeml import KM_PER_DEGREE
 from workbench.kernels._refinement import refine
+from workbench.kernels._segments import as_stream
 from workbench.notices import notice, part, progress
 from workbench.nouns import Events, Picks, Stations, VelocityModel, Waveforms
 from workbench.preferred import preferred_origin
@@ -131,6 +132,7 @@ def earthquakes(
     model = velocity_model.with_vp_vs(vp_vs)
     picking = Picking(threshold, s_threshold, freqmin, freqmax, max_sp)
     rules = Rules(min_stations, min_phases)
+    waveforms = as_stream(waveforms)  # once, as a cube may have to be read
     network = Network.of(waveforms, stations, model, picking)
     with part(0.0, 0.5):
         picks = _picked(network, picking)
