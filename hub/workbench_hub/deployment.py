@@ -36,10 +36,13 @@ if TYPE_CHECKING:
     from workbench_hub.policy import Policy
     from workbench_hub.processes import Process
 
-__all__ = ["MARK", "SERVICES", "Deployment", "is_free", "package_file", "write"]
+__all__ = ["MARK", "PROCESS", "SERVICES", "Deployment", "is_free", "package_file", "write"]
 
 MARK = "WORKBENCH_DEPLOYMENT"
 """Environment variable that each of our processes, and each that a user starts, carries."""
+
+PROCESS = "WORKBENCH_PROCESS"
+"""Environment variable with the name of the process; those that are sandboxed carry it."""
 
 SERVICES = 61190
 """Number of the account that the web services run as with profile host.

@@ -159,7 +159,7 @@ def _program(deployment: Deployment, process: Process, priority: int) -> list[st
         prefix += ["--reuid", process.account, "--regid", process.account, "--clear-groups"]
     prefix = ["setpriv", *prefix, "--"] if prefix else []
     if process.sandboxed:
-        prefix += sandbox.words(deployment)
+        prefix += sandbox.words(deployment, process.name)
     environment = ",".join(f"{key}={_literal(value)}" for key, value in process.environment.items())
     # Relative to the state directory: supervisord fills in what follows a % of a log's path twice.
     log = (deployment.logs / f"{process.name}.log").relative_to(deployment.state)
@@ -174,8 +174,6 @@ def _program(deployment: Deployment, process: Process, priority: int) -> list[st
         "startretries=1000000",
         "stopwaitsecs=15",
         "killasgroup=true",
-        # bubblewrap ends what it started only once it got that far; the group is there from the beginning.
-        f"stopasgroup={'true' if 'bwrap' in process.command else 'false'}",
         f"stdout_logfile={log}",
         "stdout_logfile_maxbytes=10MB",
         "stdout_logfile_backups=3",

@@ -25,12 +25,23 @@ def page(hub, browsed) -> Iterator[Page]:
 
 
 @pytest.fixture
-def stopped(hub) -> Iterator[None]:
-    """Leave nobody's server behind."""
+def stopped(hub, eventually) -> Iterator[None]:
+    """Begin and end without anybody's server."""
+
+    def stop() -> None:
+        for name in ("anna", "ben"):
+            with Person(hub.url, name, hub.passwords[name]) as person:
+                path = f"/hub/api/users/{name}"
+
+                def gone(person: Person = person, path: str = path) -> bool:
+                    person.http.delete(f"{path}/server", headers=person.headers())
+                    return not person.http.get(path, headers=person.headers()).json().get("servers")
+
+                eventually(gone, 60, f"the end of {name}'s server")
+
+    stop()
     yield
-    for name in ("anna", "ben"):
-        with Person(hub.url, name, hub.passwords[name]) as person:
-            person.http.delete(f"/hub/api/users/{name}/server", headers=person.headers())
+    stop()
 
 
 def kill_server(person: Person) -> None:
