@@ -143,10 +143,8 @@ def forged(hub: Running, attacker: Side, victim: Side) -> list[str]:
         for token in ({}, {"X_XSRFToken": foreign}, {"X_XSRFToken": "0|0|0|0"}):
             headers = {"Cookie": cookies(victim.person, path), "Origin": ELSEWHERE, **token}
             answer = ask(hub.url, path, "POST", body, **headers)
-            if answer.status < 400:
-                done.append(path)
-            else:
-                assert answer.status == 403, f"{path} {token}: {answer.status} {answer.body[:200]}"
+            if answer.status != 403:
+                done.append(f"{path} {answer.status}")
     return done
 
 
@@ -158,7 +156,9 @@ def listened(hub: Running, victim: Side) -> bool:
         line = websocket.create_connection(
             url, cookie=cookies(victim.person, path), origin=ELSEWHERE, timeout=20
         )
-    except websocket.WebSocketBadStatusException:
+    except websocket.WebSocketBadStatusException as error:
+        if error.status_code != 403:
+            raise
         return False
     line.close()
     return True

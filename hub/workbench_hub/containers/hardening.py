@@ -24,6 +24,7 @@ LEAST_PIDS = 1024
 _API = "1.41"  # of Docker 20.10; create_host_config asks for one to choose what it may say
 _PRIVATE_BYTES = 256 * 2**20
 _CPU_PERIOD = 100_000
+_FILES = 65_536  # open at a time in one process; the machine has one table for all
 _TMPFS = "rw,nosuid,nodev"
 
 
@@ -181,7 +182,10 @@ def _shares(limits: Limits) -> dict[str, Any]:
         "cpu_period": _CPU_PERIOD,
         "cpu_quota": int(limits.cpus * _CPU_PERIOD),
         "pids_limit": max(limits.pids, LEAST_PIDS),
-        "ulimits": [Ulimit(name="core", soft=0, hard=0)],
+        "ulimits": [
+            Ulimit(name="core", soft=0, hard=0),
+            Ulimit(name="nofile", soft=_FILES // 4, hard=_FILES),
+        ],
         "log_config": LogConfig(
             type=LogConfig.types.JSON, config={"max-size": str(limits.log), "max-file": "2"}
         ),

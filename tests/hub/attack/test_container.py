@@ -140,6 +140,15 @@ ATTACKS = [
         host(Ulimits=[]),
     ),
     Attack(
+        "fill the machine's table of open files",
+        python(
+            "limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+            "resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))\n"
+            "held = [os.open('/dev/null', os.O_RDONLY) for _ in range(70_000)]"
+        ),
+        host(Ulimits=[{"Name": "nofile", "Soft": 1 << 17, "Hard": 1 << 17}]),
+    ),
+    Attack(
         "have processes without end",
         python(
             "import threading\n"
