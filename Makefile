@@ -8,10 +8,7 @@ ifdef PROFILE
 export WORKBENCH_PROFILE := $(PROFILE)
 endif
 
-# The tests of the profile host have a word of their own until they fit into the time of the others.
-HOST := tests/hub tests/images
-
-.PHONY: help setup up down status logs test test-host test-long lint images bench docs lock clean
+.PHONY: help setup up down status logs test test-long lint images bench docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## say what can be done
@@ -32,13 +29,9 @@ status:  ## show what runs, and whether it is well
 logs:  ## show the newest lines of every log
 	@$(VENV)/workbench-hub logs
 
-test:  ## set up and run all tests, except those at full size and those of the profile host
+test:  ## set up and run all tests, except those at full size
 	$(ENVIRONMENT) test
-	@$(VENV)/pytest -m "not long" $(HOST:%=--ignore=%)
-
-test-host:  ## run the tests of the profile host: images, containers, attacks (root and Docker)
-	$(ENVIRONMENT) test
-	@$(VENV)/pytest -m "not long" $(HOST)
+	@$(VENV)/pytest -m "not long"
 
 test-long:  ## run the tests at full size
 	$(ENVIRONMENT) test

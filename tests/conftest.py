@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +24,7 @@ hypothesis.settings.load_profile("same")
 if TYPE_CHECKING:
     import httpx
     from distributed import Client
+    from playwright.sync_api import Page
 
     from dockerd import Daemon
     from slurmed import Slurm
@@ -75,6 +79,17 @@ def shots() -> Path:
     folder = Path(os.environ.get("TEST_RESULTS", Path(__file__).parents[1] / "test-results"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture
+def browsed() -> Callable[..., AbstractContextManager[Page]]:
+    """Return a way to open a page of a deployment in Chromium: ``with browsed(url) as page``."""
+    program = shutil.which("chromium")
+    if program is None:
+        missing("browser", "there is no chromium; as root: apt-get install chromium")
+    from chromium import browsing
+
+    return partial(browsing, program)
 
 
 @pytest.fixture(scope="session")

@@ -32,10 +32,13 @@ if TYPE_CHECKING:
     from workbench_hub.policy import Policy
     from workbench_hub.processes import Process
 
-__all__ = ["MARK", "SERVICES", "Deployment", "free_port", "is_free", "package_file", "write"]
+__all__ = ["MARK", "PROCESS", "SERVICES", "Deployment", "free_port", "is_free", "package_file", "write"]
 
 MARK = "WORKBENCH_DEPLOYMENT"
 """Environment variable that each of our processes, and each that a user starts, carries."""
+
+PROCESS = "WORKBENCH_PROCESS"
+"""Environment variable with the name of the process; those that are sandboxed carry it."""
 
 SERVICES = 61190
 """Number of the account that the web services run as with profile host.
@@ -219,11 +222,11 @@ class Deployment(Supervised):
         """Return the paths that stand in the supervisor's configuration."""
         return (*super().places, self.archive)
 
-    def walls(self) -> list[str]:
-        """Return the words before the command of a process that is sandboxed."""
+    def walls(self, name: str) -> list[str]:
+        """Return the words before the command of the process of that name, which is sandboxed."""
         from workbench_hub import sandbox
 
-        return sandbox.words(self)
+        return sandbox.words(self, name)
 
 
 def write(path: Path, text: str, mode: int = 0o644) -> None:

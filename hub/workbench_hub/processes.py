@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from workbench_hub import database
-from workbench_hub.deployment import MARK, Deployment, package_file
+from workbench_hub.deployment import MARK, PROCESS, Deployment, package_file
 
 __all__ = ["Process", "listed"]
 
@@ -69,7 +69,7 @@ def listed(deployment: Deployment) -> list[Process]:
                 if name == "postgres"
                 else tuple(part.format_map(values) for part in entry["command"])
             ),
-            environment={MARK: str(deployment.state)}
+            environment={MARK: str(deployment.state), PROCESS: name}
             | {key: value.format_map(values) for key, value in entry.get("environment", {}).items()},
             health=entry.get("health", "").format_map(values),
             address=entry.get("address", "").format_map(values),

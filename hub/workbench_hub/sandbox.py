@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from workbench.errors import Unavailable
-from workbench_hub.deployment import SERVICES, Deployment, package_file
+from workbench_hub.deployment import MARK, PROCESS, SERVICES, Deployment, package_file
 from workbench_hub.identity import Identity
 from workbench_hub.volumes.mounts import mounts
 
@@ -23,8 +23,8 @@ _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc")
 _TMP = "/tmp"  # noqa: S108 - one of its own
 
 
-def words(deployment: Deployment) -> list[str]:
-    """Return the words that stand before the command of a service.
+def words(deployment: Deployment, name: str) -> list[str]:
+    """Return the words that stand before the command of a service of that name.
 
     Raises
     ------
@@ -35,8 +35,10 @@ def words(deployment: Deployment) -> list[str]:
         raise Unavailable("bubblewrap", "is not installed", "As root: apt-get install bubblewrap")
     number = str(SERVICES)
     return [
+        # bubblewrap may be ended before it has told the kernel that its child is to die with it.
+        *(sys.executable, "-I", "-S", str(package_file("sole.py"))),
+        *(f"{MARK}={deployment.state}", f"{PROCESS}={name}", "--"),
         # With its first process the kernel ends all of a process namespace, whatever account they have.
-        # All stay in one process group, by which the supervisor ends those whose parent died too early.
         *("bwrap", "--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts"),
         *("--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", _TMP),
         *_shown([Path(name) for name in _SYSTEM]),

@@ -39,8 +39,8 @@ class Supervised(ABC):
         """Return the paths that stand in the supervisor's configuration."""
         return (self.state, Path(sys.prefix))
 
-    def walls(self) -> list[str]:
-        """Return the words before the command of a process that is sandboxed."""
+    def walls(self, name: str) -> list[str]:
+        """Return the words before the command of the process of that name, which is sandboxed."""
         return []
 
     @cached_property

@@ -164,7 +164,7 @@ def _program(deployment: Supervised, process: Process, priority: int) -> list[st
         prefix += ["--reuid", process.account, "--regid", process.account, "--clear-groups"]
     prefix = ["setpriv", *prefix, "--"] if prefix else []
     if process.sandboxed:
-        prefix += deployment.walls()
+        prefix += deployment.walls(process.name)
     environment = ",".join(f"{key}={_literal(value)}" for key, value in process.environment.items())
     # Relative to the state directory: supervisord fills in what follows a % of a log's path twice.
     log = (deployment.logs / f"{process.name}.log").relative_to(deployment.state)
@@ -179,8 +179,6 @@ def _program(deployment: Supervised, process: Process, priority: int) -> list[st
         "startretries=1000000",
         "stopwaitsecs=15",
         "killasgroup=true",
-        # bubblewrap ends what it started only once it got that far; the group is there from the beginning.
-        f"stopasgroup={'true' if 'bwrap' in process.command else 'false'}",
         f"stdout_logfile={log}",
         "stdout_logfile_maxbytes=10MB",
         "stdout_logfile_backups=3",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, sync_playwright
 
 from deployed import Running
 
@@ -21,10 +23,20 @@ ARGUMENTS = [
 ]
 
 
-def note_foreign(foreign: list[str], url: str, ours: str) -> None:
-    host = ours.partition("//")[2]
-    if not re.match(rf"(https?|wss?)://{re.escape(host)}/|data:|blob:", url):
-        foreign.append(url)
+@contextmanager
+def browsing(program: str, url: str, height: int = 800) -> Iterator[Page]:
+    """Give a page of a browser; see in the end that nothing was asked of another host."""
+    ours = re.compile(rf"(https?|wss?)://{re.escape(url.partition('//')[2])}/|data:|blob:")
+    foreign: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        try:
+            page = browser.new_page(viewport={"width": 1280, "height": height})
+            page.on("request", lambda asked: None if ours.match(asked.url) else foreign.append(asked.url))
+            yield page
+        finally:
+            browser.close()
+    assert not foreign, f"pages asked for things from elsewhere: {foreign}"
 
 
 def log_in(page: Page, running: Running, name: str) -> None:

@@ -73,13 +73,19 @@ def write_policy(path: Path, **changed: Any) -> Path:
 
 
 @contextmanager
-def hosted(daemon: Daemon, catalogue: Path, **changed: Any) -> Iterator[Running]:
-    """Start a deployment; stop it in the end and see that nothing of it is left."""
+def hosted(daemon: Daemon, catalogue: Path, fragment: str = "", **changed: Any) -> Iterator[Running]:
+    """Start a deployment; stop it in the end and see that nothing of it is left.
+
+    `fragment` goes into ``config.d`` beside the policy, of which `changed` are changed parts.
+    """
     root = Path(tempfile.mkdtemp(prefix="wbh-", dir="/tmp"))
     root.chmod(0o755)  # the database's account has to get in
     state = root / "state"
     state.mkdir(mode=0o755)
     shutil.copyfile(catalogue, state / "catalogue.json")
+    if fragment:
+        (root / "config.d").mkdir()
+        (root / "config.d" / "site.py").write_text(fragment)
     more = {
         "WORKBENCH_PROFILE": "host",
         "WORKBENCH_DOCKER": daemon.url,

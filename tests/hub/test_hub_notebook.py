@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
-from chromium import ARGUMENTS, log_in, note_foreign
+from chromium import log_in
 from person import Person
 
 pytestmark = [pytest.mark.docker, pytest.mark.services]
@@ -35,15 +34,8 @@ def test_finds_its_earthquakes_in_a_container(ben):
 
 
 @pytest.mark.browser
-def test_its_figures_are_drawn_in_jupyterlab(hub, ben, shots, missing):
-    program = shutil.which("chromium")
-    if program is None:
-        missing("browser", "there is no chromium; as root: apt-get install chromium")
-    foreign: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        page.on("request", lambda request: note_foreign(foreign, request.url, hub.url))
+def test_its_figures_are_drawn_in_jupyterlab(hub, ben, shots, browsed):
+    with browsed(hub.url, 1000) as page:
         page.goto(hub.url)
         page.screenshot(path=shots / "host-login.png")
         log_in(page, hub, "ben")
@@ -58,5 +50,3 @@ def test_its_figures_are_drawn_in_jupyterlab(hub, ben, shots, missing):
         page.locator(".bk-Figure").nth(3).scroll_into_view_if_needed()
         page.screenshot(path=shots / "host-notebook.png")
         assert page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
-        browser.close()
-    assert not foreign, f"pages asked for things from elsewhere: {foreign}"

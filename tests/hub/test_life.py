@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import shutil
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-from playwright.sync_api import sync_playwright
 from prometheus_client.parser import text_string_to_metric_families
 
-from chromium import ARGUMENTS
+from chromium import log_in
 from livehub import LiveHub, live_hub
 from person import Person
 from workbench_hub.health import healthy, wait_for
@@ -177,27 +175,17 @@ def test_only_those_who_may_enter_a_server_put_notices_there(hub, anna):
 
 
 @pytest.mark.browser
-def test_a_warning_is_seen_in_an_open_lab(hub, anna, missing, tmp_path, shots):
-    program = shutil.which("chromium")
-    if program is None:
-        missing("browser", "there is no chromium; as root: apt-get install chromium")
+def test_a_warning_is_seen_in_an_open_lab(hub, anna, shots, browsed):
     board, server = Board(folder(hub.deployment)), server_of(hub, "anna")
     board.warn(server, timedelta(hours=1))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        try:
-            page = browser.new_page(viewport={"width": 1280, "height": 800})
-            page.goto(f"{hub.url}/hub/login?next=/user/anna/lab")
-            page.get_by_label("Username").fill("anna")
-            page.get_by_label("Password").fill(hub.passwords["anna"])
-            page.get_by_role("button", name="Sign in").click()
-            toast = page.get_by_text(re.compile("Your server is idle and stops in 1 hour"))
-            toast.first.wait_for(timeout=90_000)
-            page.screenshot(path=shots / "hub-notice.png")
-            board.keep(server)
-            toast.first.wait_for(state="hidden", timeout=60_000)
-            page.goto(f"{hub.url}/services/usage/")
-            page.get_by_text("What anna used in").wait_for()
-            page.screenshot(path=shots / "hub-usage.png")
-        finally:
-            browser.close()
+    with browsed(hub.url) as page:
+        page.goto(f"{hub.url}/hub/login?next=/user/anna/lab")
+        log_in(page, hub, "anna")
+        toast = page.get_by_text(re.compile("Your server is idle and stops in 1 hour"))
+        toast.first.wait_for(timeout=90_000)
+        page.screenshot(path=shots / "hub-notice.png")
+        board.keep(server)
+        toast.first.wait_for(state="hidden", timeout=60_000)
+        page.goto(f"{hub.url}/services/usage/")
+        page.get_by_text("What anna used in").wait_for()
+        page.screenshot(path=shots / "hub-usage.png")

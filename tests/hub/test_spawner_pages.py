@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 import uuid
 from collections.abc import Iterator
 
 import pytest
 import websocket
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from chromium import ARGUMENTS, log_in, note_foreign
+from chromium import log_in
 from person import Person, _execute
 
 pytestmark = [pytest.mark.docker, pytest.mark.services]
@@ -20,27 +19,29 @@ BIG = "x = bytearray(2**31); x[:] = b'1' * 2**31"
 
 
 @pytest.fixture
-def page(hub, missing) -> Iterator[Page]:
-    program = shutil.which("chromium")
-    if program is None:
-        missing("browser", "there is no chromium; as root: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        foreign: list[str] = []
-        page.on("request", lambda request: note_foreign(foreign, request.url, hub.url))
+def page(hub, browsed) -> Iterator[Page]:
+    with browsed(hub.url, 900) as page:
         yield page
-        browser.close()
-    assert not foreign, f"pages asked for things from elsewhere: {foreign}"
 
 
 @pytest.fixture
-def stopped(hub) -> Iterator[None]:
-    """Leave nobody's server behind."""
+def stopped(hub, eventually) -> Iterator[None]:
+    """Begin and end without anybody's server."""
+
+    def stop() -> None:
+        for name in ("anna", "ben"):
+            with Person(hub.url, name, hub.passwords[name]) as person:
+                path = f"/hub/api/users/{name}"
+
+                def gone(person: Person = person, path: str = path) -> bool:
+                    person.http.delete(f"{path}/server", headers=person.headers())
+                    return not person.http.get(path, headers=person.headers()).json().get("servers")
+
+                eventually(gone, 60, f"the end of {name}'s server")
+
+    stop()
     yield
-    for name in ("anna", "ben"):
-        with Person(hub.url, name, hub.passwords[name]) as person:
-            person.http.delete(f"/hub/api/users/{name}/server", headers=person.headers())
+    stop()
 
 
 def kill_server(person: Person) -> None:

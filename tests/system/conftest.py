@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page
 
-from chromium import ARGUMENTS, note_foreign
 from deployed import Running, command, free_port, newest_logs
 from workbench.settings import Settings
 from workbench_hub import supervision
@@ -34,18 +32,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.fixture
-def page(running: Running, missing):
-    program = shutil.which("chromium")
-    if program is None:
-        missing("browser", "there is no chromium; as root: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        foreign: list[str] = []
-        page.on("request", lambda request: note_foreign(foreign, request.url, running.url))
+def page(running: Running, browsed) -> Iterator[Page]:
+    with browsed(running.url) as page:
         yield page
-        browser.close()
-    assert not foreign, f"pages asked for things from elsewhere: {foreign}"
 
 
 @pytest.hookimpl(hookwrapper=True)

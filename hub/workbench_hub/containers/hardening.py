@@ -6,6 +6,7 @@ was set up otherwise changes nothing.
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ LEAST_PIDS = 1024
 _API = "1.41"  # of Docker 20.10; create_host_config asks for one to choose what it may say
 _PRIVATE_BYTES = 256 * 2**20
 _CPU_PERIOD = 100_000
+_FILES = 16_384  # open at a time in one process; the machine has one table for all
 _TMPFS = "rw,nosuid,nodev"
 
 
@@ -173,6 +175,8 @@ def _mount(source: Path, target: str, read_only: bool) -> Mount:
 
 
 def _shares(limits: Limits) -> dict[str, Any]:
+    # A daemon cannot give more than it was given itself.
+    files = min(_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     return {
         "mem_limit": limits.memory,
         "memswap_limit": limits.memory,  # of both together: no swap
@@ -181,7 +185,10 @@ def _shares(limits: Limits) -> dict[str, Any]:
         "cpu_period": _CPU_PERIOD,
         "cpu_quota": int(limits.cpus * _CPU_PERIOD),
         "pids_limit": max(limits.pids, LEAST_PIDS),
-        "ulimits": [Ulimit(name="core", soft=0, hard=0)],
+        "ulimits": [
+            Ulimit(name="core", soft=0, hard=0),
+            Ulimit(name="nofile", soft=files, hard=files),
+        ],
         "log_config": LogConfig(
             type=LogConfig.types.JSON, config={"max-size": str(limits.log), "max-file": "2"}
         ),

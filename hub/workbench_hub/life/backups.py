@@ -33,6 +33,7 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 from workbench.errors import BadInput, InvalidSetting, NoData, ResourceExceeded, Unavailable
 from workbench_hub.deployment import Deployment, write
 from workbench_hub.life import dumps, wiring
+from workbench_hub.volumes.homes import alone
 from workbench_hub.volumes.images import ImageQuota
 
 __all__ = ["Home", "Manifest", "backup", "expire", "size", "verify"]
@@ -193,7 +194,8 @@ def _fill(deployment: Deployment, part: Path, *, homes: bool) -> dict[str, Home]
         trees = [
             _Tree(deployment.state, tuple(n for n in ("homes", "folders") if (deployment.state / n).is_dir()))
         ]
-        _tar(part / "homes.tar", trees, exclude=("homes/.images", "homes/*/lost+found"), most=_TAR_CHANGED)
+        exclude = ("homes/.images", "homes/.locks", "homes/*/lost+found")
+        _tar(part / "homes.tar", trees, exclude=exclude, most=_TAR_CHANGED)
         return images
 
 
@@ -204,10 +206,12 @@ def _mounted(homes: Path) -> Iterator[dict[str, Home]]:
     try:
         for image in sorted(quota.images.glob("*.ext4")) if quota.images.is_dir() else []:
             home = homes / image.stem
-            if not quota.is_mounted(home):
-                home.mkdir(mode=0o700, exist_ok=True)
-                _run("mount", "-o", "loop,ro,nosuid,nodev", str(image), str(home))
-                ours.append(home)
+            with alone(home):
+                # Not read-only: its user may begin to work in it meanwhile, or still does elsewhere.
+                if not quota.is_mounted(home):
+                    home.mkdir(mode=0o700, exist_ok=True)
+                    quota.attach(home)
+                    ours.append(home)
             stat, space = home.stat(), os.statvfs(home)
             found[home.name] = Home(
                 bytes=image.stat().st_size, uid=stat.st_uid, gid=stat.st_gid, files=space.f_files
@@ -215,7 +219,8 @@ def _mounted(homes: Path) -> Iterator[dict[str, Home]]:
         yield found
     finally:
         for home in ours:
-            subprocess.run(["umount", str(home)], capture_output=True, check=False)
+            with alone(home):
+                quota.detach(home)
 
 
 def _tar(path: Path, trees: list[_Tree], exclude: tuple[str, ...] = (), most: int = 0) -> None:

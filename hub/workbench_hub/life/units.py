@@ -99,7 +99,7 @@ def command_of(deployment: Deployment, name: str) -> tuple[list[str], dict[str, 
     if process.account:
         words += ["setpriv", "--reuid", process.account, "--regid", process.account, "--clear-groups", "--"]
     if process.sandboxed:
-        words += sandbox.words(deployment)
+        words += sandbox.words(deployment, process.name)
     return [*words, *process.command], process.environment
 
 

@@ -14,7 +14,7 @@ from workbench_hub.names import safe_name
 from workbench_hub.policy import Policy
 from workbench_hub.volumes.quotas import Quota, Usage
 
-__all__ = ["BadHome", "Homes", "quota_of"]
+__all__ = ["BadHome", "Homes", "alone", "quota_of"]
 
 
 class BadHome(BadInput):
@@ -54,7 +54,7 @@ class Homes:
         # Nobody but root lists homes; passing through is harmless, each is closed.
         self.root.mkdir(mode=0o711, parents=True, exist_ok=True)
         home = self.path(identity)
-        with self._alone(home):
+        with alone(home):
             fresh = not os.path.lexists(home)
             _plain(home)
             self.quota.ensure(
@@ -72,17 +72,18 @@ class Homes:
         """Let go of a home that nobody works in any more."""
         home = self.path(identity)
         if home.is_dir():
-            with self._alone(home):
+            with alone(home):
                 self.quota.release(home)
 
-    @contextmanager
-    def _alone(self, home: Path) -> Iterator[None]:
-        """Wait until no other server of the same user starts or stops."""
-        locks = self.root / ".locks"
-        locks.mkdir(mode=0o700, exist_ok=True)
-        with (locks / home.name).open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+
+@contextmanager
+def alone(home: Path) -> Iterator[None]:
+    """Wait until nobody else makes, mounts or releases a home: another server of its user, or a backup."""
+    locks = home.parent / ".locks"
+    locks.mkdir(mode=0o700, exist_ok=True)
+    with (locks / home.name).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def quota_of(identity: Identity, policy: Policy) -> int:

@@ -67,19 +67,38 @@ class ImageQuota:
             self._room(home)
             self._make(image, uid, gid, wanted, inodes)
         if not self.is_mounted(home):
-            # Elsewhere it may still be in use: two that write the same blocks would destroy it.
-            devices = _devices(image)
-            if not devices:
+            if not _devices(image):
                 self._resize_at_rest(image, wanted)
-            # What is in it is its user's: nothing of it may act as another, or as a device.
-            how = "nosuid,nodev,noatime" if devices else "loop,nosuid,nodev,noatime"
-            _run("mount", "-o", how, devices[0] if devices else os.fspath(image), os.fspath(home))
+            self.attach(home)
             with suppress(OSError):
                 (
                     home / "lost+found"
                 ).rmdir()  # users wonder; the file system makes another where it needs one
         elif _length(image) < wanted:
             self._grow(image, wanted)
+
+    def attach(self, home: Path) -> None:
+        """Mount the image of a home at its place, where it is not.
+
+        Raises
+        ------
+        Unavailable
+            If it cannot be mounted, with what the system says.
+        """
+        if self.is_mounted(home):
+            return
+        # Elsewhere it may still be in use: two that write the same blocks would destroy it.
+        image = self.image(home)
+        devices = _devices(image)
+        # What is in it is its user's: nothing of it may act as another, or as a device.
+        how = "nosuid,nodev,noatime" if devices else "loop,nosuid,nodev,noatime"
+        _run("mount", "-o", how, devices[0] if devices else os.fspath(image), os.fspath(home))
+
+    def detach(self, home: Path) -> None:
+        """Take an image that `attach` mounted away again, unless somebody began to work in it."""
+        self.release(home)
+        if _devices(self.image(home)):
+            self.attach(home)
 
     def usage(self, home: Path) -> Usage:
         """Say how full a home is; where it is not mounted, by what its image takes."""

@@ -140,6 +140,15 @@ ATTACKS = [
         host(Ulimits=[]),
     ),
     Attack(
+        "fill the machine's table of open files",
+        python(
+            "limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+            "resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))\n"
+            "held = [os.open('/dev/null', os.O_RDONLY) for _ in range(18_000)]"
+        ),
+        host(Ulimits=[]),
+    ),
+    Attack(
         "have processes without end",
         python(
             "import threading\n"
