@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 from time import monotonic, time
 from typing import Any
@@ -16,7 +17,6 @@ from workbench_hub import supervision
 from workbench_slurm import enforcement, lifecycle
 from workbench_slurm.cluster import Cluster
 from workbench_slurm.health import node_states, reasons, well
-from workbench_slurm.users import User
 
 __all__ = ["main"]
 
@@ -63,8 +63,23 @@ def main(context: click.Context, state: Path) -> None:
     show_default=True,
     help=f"How memory limits are enforced: auto, {', '.join(enforcement.ENFORCEMENTS)}.",
 )
+@click.option(
+    "--archive",
+    "archives",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="What wb-exec shows read-only besides the home.",
+)
 @click.pass_obj
-def up(cluster: Cluster, nodes: int, memory: int | None, address: str, silence: int, limits: str) -> None:
+def up(
+    cluster: Cluster,
+    nodes: int,
+    memory: int | None,
+    address: str,
+    silence: int,
+    limits: str,
+    archives: tuple[Path, ...],
+) -> None:
     """Start the cluster and wait until it is well."""
     begun = monotonic()
     lifecycle.check()
@@ -72,7 +87,9 @@ def up(cluster: Cluster, nodes: int, memory: int | None, address: str, silence: 
     with cluster.alone():
         running = supervision.pid(cluster) is not None
         if not running:
-            cluster.choose(nodes, address=address, memory=memory, silence=silence, limits=limits)
+            cluster.choose(
+                nodes, address=address, memory=memory, silence=silence, limits=limits, archives=archives
+            )
             lifecycle.start(cluster)
     lifecycle.wait(cluster, say=lambda words: None if running else click.echo(words))
     if running:
@@ -132,43 +149,9 @@ def status(cluster: Cluster) -> None:
     raise SystemExit(0 if good else 1)
 
 
-@main.group()
-def user() -> None:
-    """Give uids names that the cluster knows and the machine does not."""
+def _register() -> None:
+    for name in ("image", "user"):
+        main.add_command(getattr(import_module(f"workbench_slurm.{name}_commands"), name))
 
 
-@user.command("add")
-@click.argument("name")
-@click.argument("uid", type=int)
-@click.option("--gid", type=int, help="By default as the uid.")
-@click.option("--home", help="By default /home/NAME.")
-@click.option("--group", "groups", multiple=True, metavar="NAME:GID", help="A further group.")
-@click.pass_obj
-def user_add(
-    cluster: Cluster, name: str, uid: int, gid: int | None, home: str | None, groups: tuple[str, ...]
-) -> None:
-    """Add a user, or change one."""
-    further = {}
-    for word in groups:
-        group, _, number = word.partition(":")
-        if not number.isdigit():
-            raise click.BadParameter(f"{word!r} is not NAME:GID")
-        further[group] = int(number)
-    cluster.users.add(User(name, uid, uid if gid is None else gid, home or f"/home/{name}", further))
-
-
-@user.command("remove")
-@click.argument("name")
-@click.pass_obj
-def user_remove(cluster: Cluster, name: str) -> None:
-    """Remove a user."""
-    cluster.users.remove(name)
-
-
-@user.command("list")
-@click.pass_obj
-def user_list(cluster: Cluster) -> None:
-    """Show the users that were added."""
-    for entry in cluster.users.all():
-        groups = " ".join(f"{name}:{gid}" for name, gid in entry.groups.items())
-        click.echo(f"{entry.name} {entry.uid} {entry.gid} {entry.home} {groups}".rstrip())
+_register()

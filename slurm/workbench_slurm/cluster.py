@@ -4,6 +4,7 @@
 
     control/   what slurmctld writes: state of jobs, who ran them
     etc/       slurm.conf and what belongs to it, readable by everybody
+    images/    what jobs run in, by digest
     logs/      a log for each daemon
     munge/     key and socket
     run/       what lives as long as the daemons
@@ -20,7 +21,8 @@ import os
 import shutil
 import socket
 import subprocess
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -30,6 +32,7 @@ from workbench.errors import InvalidSetting, Unavailable
 from workbench_hub.deployment import free_port, is_free, package_file, write
 from workbench_hub.supervised import Supervised
 from workbench_slurm import enforcement
+from workbench_slurm.images import Images
 from workbench_slurm.users import Users
 
 if TYPE_CHECKING:
@@ -63,6 +66,8 @@ class Plan:
         Seconds without a word after which a node counts as down.
     limits : str
         How memory limits are enforced: see `enforcement.ENFORCEMENTS`.
+    archives : tuple of str
+        What of this machine `wb-exec` shows read-only besides the home.
     """
 
     nodes: tuple[str, ...]
@@ -72,6 +77,7 @@ class Plan:
     memory: int
     silence: int
     limits: str
+    archives: tuple[str, ...] = ()
 
 
 class Cluster(Supervised):
@@ -88,6 +94,8 @@ class Cluster(Supervised):
         self.tmp = state / "tmp"
         self.usage = state / "usage"
         self.users = Users(state / "users")
+        self.images = Images(state / "images")
+        self.exec = self.etc / "wb-exec"
 
     @property
     def exists(self) -> bool:
@@ -100,9 +108,20 @@ class Cluster(Supervised):
         if not self.exists:
             raise Unavailable(f"A cluster in {self.state}", "was never started", "workbench-slurm up")
         known = json.loads((self.state / "cluster.json").read_text())
-        return Plan(**{**known, "nodes": tuple(known["nodes"])})
+        for name in ("nodes", "archives"):
+            known[name] = tuple(known[name])
+        return Plan(**known)
 
-    def choose(self, nodes: int, *, address: str, memory: int | None, silence: int, limits: str) -> Plan:
+    def choose(
+        self,
+        nodes: int,
+        *,
+        address: str,
+        memory: int | None,
+        silence: int,
+        limits: str,
+        archives: Sequence[Path] = (),
+    ) -> Plan:
         """Choose what it is to be; ports that it had stay where they are free.
 
         Raises
@@ -128,10 +147,11 @@ class Cluster(Supervised):
             ports[name] = port if usable else free_port({*ports.values()})
         cpus = len(os.sched_getaffinity(0))
         way = enforcement.chosen(limits).name
-        plan = Plan(names, ports, address, cpus, each, silence, way)
+        shown = tuple(str(path.absolute()) for path in archives)
+        plan = Plan(names, ports, address, cpus, each, silence, way, shown)
         write(self.state / "cluster.json", json.dumps(asdict(plan), indent=1) + "\n")
         self.__dict__.pop("plan", None)
-        return replace(plan)
+        return plan
 
     @property
     def host(self) -> str:

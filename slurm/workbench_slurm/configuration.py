@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from workbench_hub.deployment import write
 from workbench_slurm.cluster import MUNGE, SLURM, Cluster, source
@@ -73,6 +75,18 @@ def write_all(cluster: Cluster) -> None:
         write(cluster.etc / name, Template(source(name).read_text()).substitute(values))
     for name in (*_SCRIPTS, "job_submit.lua"):
         _copy(source(name), cluster.etc / name, 0o755 if name in _SCRIPTS else 0o644)
+    _copy(source("wb-exec"), cluster.exec, 0o755)
+    write(cluster.etc / "wb-exec.json", json.dumps(_seen(cluster), indent=1) + "\n")
+
+
+def _seen(cluster: Cluster) -> dict[str, Any]:
+    """Return what wb-exec shows of the machine: archives, and what a command submits jobs with."""
+    shown = [*cluster.plan.archives, cluster.etc, cluster.munge]
+    return {
+        "images": str(cluster.images.folder),
+        "read_only": [{"path": str(path)} for path in shown],
+        "keep": ["DASK_*", "WORKBENCH_*"],
+    }
 
 
 def _copy(file: Path, target: Path, mode: int) -> None:

@@ -19,6 +19,7 @@ from workbench_hub.processes import Process
 from workbench_slurm import configuration, enforcement
 from workbench_slurm.cluster import MUNGE, SLURM, Cluster, program
 from workbench_slurm.health import node_states, reasons, well
+from workbench_slurm.jobs import waiting_or_running
 from workbench_slurm.processes import node_of
 
 __all__ = ["UnfitNode", "check", "start", "stop", "wait"]
@@ -118,13 +119,10 @@ def stop(cluster: Cluster) -> int:
 
 
 def _cancel(cluster: Cluster) -> int:
-    def jobs() -> list[str]:
-        return cluster.ask("squeue", "--noheader", "--format=%A").split()
-
-    found = sorted(set(jobs()))
+    found = waiting_or_running(cluster)
     if found:
         cluster.ask("scancel", *found, check=False)
-        wait_for(lambda: not jobs(), _JOBS_SECONDS, "", fail=False)
+        wait_for(lambda: not waiting_or_running(cluster), _JOBS_SECONDS, "", fail=False)
     return len(found)
 
 

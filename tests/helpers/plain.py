@@ -32,7 +32,7 @@ def plain_image(client: docker.DockerClient) -> str:
             _folder(tar, name)
         binary, library = Path(sys.executable).resolve(), Path(sysconfig.get_path("stdlib"))
         programs = [binary, *(library / "lib-dynload").glob("*.so")]
-        for path in sorted({binary, *(path for program in programs for path in _libraries(program))}):
+        for path in sorted({binary, *(path for program in programs for path in libraries(program))}):
             tar.add(path.resolve(), str(path).lstrip("/"))
         tar.add(library, str(library).lstrip("/"), filter=_wanted)
         link = tarfile.TarInfo(PYTHON.lstrip("/"))
@@ -53,7 +53,8 @@ def _folder(tar: tarfile.TarFile, name: str) -> None:
     tar.addfile(entry)
 
 
-def _libraries(binary: Path) -> list[Path]:
+def libraries(binary: Path) -> list[Path]:
+    """Return the shared libraries that a program loads."""
     done = subprocess.run(["ldd", str(binary)], capture_output=True, text=True, check=False)
     words = [line.split() for line in done.stdout.splitlines()]
     found = [part[2] if len(part) > 2 and part[1] == "=>" else part[0] for part in words]

@@ -98,6 +98,21 @@ class Slurm:
         assert not check or not done.returncode, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done
 
+    def start(self, *words: str | Path, user: str = "anna") -> subprocess.Popen[str]:
+        """Start a command as a user, in their home, and do not wait for it."""
+        who = self.people[user]
+        return subprocess.Popen(
+            [str(word) for word in words],
+            cwd=who.home,
+            env=self.environment(user),
+            user=who.uid,
+            group=who.gid,
+            extra_groups=sorted(who.groups.values()),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run ``workbench-slurm`` on it."""
         return command(self.cluster.state, *words)
