@@ -27,6 +27,7 @@ _HOMES = {
     "VelocityModel": "workbench.nouns",
     "WorkbenchError": "workbench.errors",
     "default_sources": "workbench.archive",
+    "map": "workbench.jobs.fanout",
 }
 """Where the few names that are no topics live."""
 
@@ -36,7 +37,8 @@ _TOPICS = [
     if not info.name.startswith("_")
 ]
 
-__all__ = sorted([*_HOMES, *_TOPICS])
+# `wb.map` is there, but a star must not put it in the place of Python's own.
+__all__ = sorted({*_HOMES, *_TOPICS} - {"map"})
 
 
 def __getattr__(name: str) -> Any:
@@ -48,4 +50,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*_HOMES, *_TOPICS, "__version__"]

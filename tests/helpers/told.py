@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from workbench.kernel import kernel
-from workbench.notices import notice
 from workbench.nouns import Dataset, Stations, Triggers, Waveforms
 from workbench.units import Seconds
 
@@ -18,7 +18,7 @@ def _tell(waveforms):
     folder = Path(os.environ["TOLD"])
     name = "+".join(sorted({trace.id for trace in waveforms})) + "@" + str(waveforms[0].stats.starttime)
     with (folder / "runs").open("a") as file:
-        file.write(f"{os.getpid()} {name}\\n")
+        file.write(f"{os.getpid()} {name}\n")
     return folder, name
 
 
@@ -40,24 +40,26 @@ def peaks(waveforms: Waveforms, *, least: int = 0, pause: Seconds = 0.0) -> Trig
         time.sleep(pause)
     rows = []
     for trace in waveforms:
-        start, step = trace.stats.starttime.ns, 1e9 / trace.stats.sampling_rate
-        times = start + np.round(np.arange(len(trace)) * step).astype(np.int64)
-        minute = times // 60_000_000_000
-        for number in np.unique(minute):
-            at = np.flatnonzero(minute == number)
-            best = at[np.argmax(trace.data[at])]
-            if trace.data[best] >= least:
-                rows.append(
-                    {
-                        "time": np.datetime64(int(times[best]), "ns"),
-                        "duration_s": 0.0,
-                        "n_stations": 1,
-                        "stations": ".".join(trace.id.split(".")[:2]),
-                        "channel": trace.id,
-                        "peak": float(trace.data[best]),
-                    }
-                )
-    return Triggers(rows)
+        step = 1e9 / trace.stats.sampling_rate
+        times = trace.stats.starttime.ns + np.round(np.arange(len(trace)) * step).astype(np.int64)
+        edges = np.flatnonzero(np.diff(times // 60_000_000_000)) + 1
+        for part, at in zip(np.split(trace.data, edges), [0, *edges.tolist()], strict=True):
+            best = int(np.argmax(part))
+            if part[best] >= least:
+                rows.append((int(times[at + best]), trace.id, float(part[best])))
+    times, ids, values = zip(*rows, strict=True) if rows else ((), (), ())
+    return Triggers(
+        pd.DataFrame(
+            {
+                "time": np.array(times, "datetime64[ns]"),
+                "duration_s": np.zeros(len(rows)),
+                "n_stations": np.ones(len(rows), int),
+                "stations": [".".join(name.split(".")[:2]) for name in ids],
+                "channel": ids,
+                "peak": np.array(values, float),
+            }
+        )
+    )
 
 
 @kernel(per="channel", grid=lambda settings: settings.window)
@@ -116,8 +118,6 @@ def smooth(waveforms: Waveforms) -> Waveforms:
     out = waveforms.copy()
     for trace in out:
         reach = round(10 * trace.stats.sampling_rate)
-        if len(trace) <= 2 * reach:
-            notice(trace.id, "is shorter than 20 s")
         padded = np.pad(trace.data.astype(np.int64), reach)
         sums = np.concatenate([[0], np.cumsum(padded)])
         trace.data = (sums[2 * reach + 1 :] - sums[: -2 * reach - 1]).astype(np.int32)

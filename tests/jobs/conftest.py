@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,17 +17,17 @@ from workbench.jobs.tilestore import TileStore
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Declare the kernels of the test; return the folder by which they are told what to do."""
     folder = tmp_path / "told"
     folder.mkdir()
     (folder / "runs").touch()
     monkeypatch.setenv("TOLD", str(folder))
-    monkeypatch.setattr(declarations, "_registry", dict(declarations._registry))
-    sys.modules.pop("told", None)
-    import told  # noqa: F401
-
-    return folder
+    importlib.import_module("told")
+    yield folder
+    del sys.modules["told"]
+    for name in [name for name in declarations._registry if name.startswith("told.")]:
+        del declarations._registry[name]
 
 
 @pytest.fixture

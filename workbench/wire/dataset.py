@@ -163,7 +163,7 @@ def canonical(dataset: Dataset) -> bytes:
         variable = dataset.variables[name]
         values = np.asarray(variable.values)
         kind = values.dtype
-        text = kind.kind in "OUS"
+        text = kind.kind in "OUST"
         head = {
             "name": name,
             "dims": [str(dim) for dim in variable.dims],

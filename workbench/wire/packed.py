@@ -43,6 +43,12 @@ class Packed:
     head: dict[str, Any]
     arrays: list[Array] = field(default_factory=list)
 
+    def without(self, names: set[str]) -> Packed:
+        """Return a dataset without some of its variables."""
+        listed = zip(self.head["variables"], self.arrays, strict=True)
+        kept = [(one, array) for one, array in listed if one["name"] not in names]
+        return Packed(self.noun, {**self.head, "variables": [one for one, _ in kept]}, [a for _, a in kept])
+
 
 def pack(value: Any) -> Packed:
     """Take a result apart.
@@ -173,7 +179,7 @@ def _dataset(noun: str, dataset: Any) -> Packed:
         values = np.asarray(variable.values)
         kind = values.dtype.str
         shape = list(values.shape)
-        if values.dtype.kind in "OUS":
+        if values.dtype.kind in "OUST":
             words = (item.decode() if isinstance(item, bytes) else item for item in values.ravel().tolist())
             kind, values = "text", _text([None if item is None else str(item) for item in words])
         elif values.dtype.kind in "mM":

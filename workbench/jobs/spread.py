@@ -1,0 +1,247 @@
+"""Tiles worked off on a Dask cluster.
+
+What is under way at one time is bounded by the workers there are, results stay
+out of the scheduler, and a worker that is lost costs no more than the tiles it
+was at.
+"""
+
+from __future__ import annotations
+
+import heapq
+import secrets
+import threading
+import time
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from workbench.errors import InvalidSetting, Unavailable
+from workbench.jobs.here import POLL_S
+from workbench.jobs.job import Job
+from workbench.jobs.lanes import Lanes, Readers
+from workbench.jobs.tilework import Outcome, versions, work
+from workbench.jobs.units import Tile
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+__all__ = ["check_workers", "spread"]
+
+_AHEAD = 2
+"""Tasks that a thread of a worker has before it, so that it never waits for the next."""
+
+_LEAST = 8
+"""Tasks that are under way where there are no workers yet: a cluster that adapts starts some for them."""
+
+_LOOK_S = 1.0
+"""How often it is looked which workers there are."""
+
+_QUICK_S = 0.05
+"""Tiles that take less go to a worker several at a time."""
+
+_TOGETHER = 8
+
+_readers: WeakKeyDictionary[Client, Readers] = WeakKeyDictionary()
+"""Who read which file, in all that was run with a client."""
+
+
+def spread(
+    client: Client, job: Job, tiles: Iterable[Tile], retries: int = 1
+) -> Generator[tuple[Tile, Outcome]]:
+    """Work off tiles on a cluster; they come back as they are finished.
+
+    Closing the generator cancels what is under way; tiles that are finished stay.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    job : Job
+    tiles : iterable of Tile
+    retries : int
+        How often a tile that failed is tried again.
+
+    Raises
+    ------
+    InvalidSetting
+        If the kernel is nowhere that a worker could import it from.
+    Unavailable
+        If workers have another version, do not see the store, or the cluster is lost.
+    """
+    check_workers(client, job)
+    yield from _Spread(client, job, tiles, retries).run()
+
+
+def check_workers(client: Client, job: Job) -> None:
+    """Refuse workers that would compute something else, or whose results nobody would find.
+
+    Raises
+    ------
+    InvalidSetting, Unavailable
+    """
+    if getattr(client, "asynchronous", False):
+        raise InvalidSetting("client", "is asynchronous", "Give one that is not.")
+    if job.module == "__main__":
+        raise InvalidSetting(
+            job.process,
+            "is declared in this session, where workers cannot import it",
+            "Put it into a module, or run it without a client.",
+        )
+    probe = job.store.keep(f"probe-{secrets.token_hex(4)}", b"")
+    try:
+        mine = versions(job.process, job.module)
+        try:
+            theirs = client.run(versions, job.process, job.module, str(probe), on_error="return")
+        except (OSError, TypeError) as error:
+            raise Unavailable("The cluster", f"does not answer ({error})", "Start it again.") from error
+    finally:
+        probe.unlink(missing_ok=True)
+    for address, found in theirs.items():
+        if isinstance(found, BaseException):
+            raise Unavailable(
+                f"the worker {address}",
+                f"cannot run {job.process} ({type(found).__name__}: {found})",
+                "Start the workers from the image of this session.",
+            )
+        if (found["code"], found["environment"]) != (job.code, job.environment):
+            raise Unavailable(
+                f"the worker {address} on {found['host']}",
+                f"has the workbench {found['code']}, and here it is {job.code}{_packages(mine, found)}",
+                "Start the workers from the image of this session.",
+            )
+        if not found["sees"]:
+            raise Unavailable(
+                f"the worker {address} on {found['host']}",
+                f"does not see {job.store.folder}",
+                "Give a store on a file system that all workers share.",
+            )
+
+
+class _Spread:
+    """One work on a cluster."""
+
+    def __init__(self, client: Client, job: Job, tiles: Iterable[Tile], retries: int) -> None:
+        self.client, self.job, self.retries = client, job, retries
+        self.readers = _readers.setdefault(client, Readers())
+        self.lanes = Lanes(tiles, self.readers)
+        self.threads: dict[str, int] = {}
+        self.looked = 0.0
+        self.under_way: dict[str, tuple[str, list[Tile]]] = {}
+        self.load: dict[str, int] = {}
+        self.again: list[tuple[float, int, Tile]] = []
+        self.tried: dict[int, int] = {}
+        self.mean_s = 1.0
+
+    def run(self) -> Generator[tuple[Tile, Outcome]]:
+        from distributed import as_completed
+
+        done = as_completed([], with_results=True, raise_errors=False)
+        try:
+            while self._fill(done):
+                if not self.under_way:
+                    # All that is left is somebody else's, or waits to be tried again.
+                    threading.Event().wait(POLL_S)
+                    continue
+                for future, result in done.next_batch(block=True):
+                    yield from self._take(future, result)
+                if self.client.status not in ("running", "connecting"):
+                    raise Unavailable(
+                        "The cluster", "is not there any more", "Start it again; finished tiles are kept."
+                    )
+        finally:
+            futures = list(done.futures)
+            if futures:
+                with suppress(Exception):
+                    self.client.cancel(futures)
+            done.clear()
+
+    def _fill(self, done: Any) -> bool:
+        """Send tiles out; return whether anything is left to wait for."""
+        self._look()
+        places = self.threads or {"": max(1, _LEAST // _AHEAD)}
+        # The one that has least before it comes first.
+        for address in sorted(places, key=lambda one: self.load.get(one, 0) / places[one]):
+            while self.load.get(address, 0) < places[address] * _AHEAD:
+                tiles = self._next(address)
+                if not tiles:
+                    break
+                done.add(self._send(address, tiles))
+        return bool(self.under_way or self.again)
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if now - self.looked > _LOOK_S or not self.threads:
+            self.threads = dict(self.client.nthreads())
+            self.lanes.use(self.threads)
+            self.looked = now
+
+    def _next(self, address: str) -> list[Tile]:
+        if self.again and self.again[0][0] <= time.monotonic():
+            return [heapq.heappop(self.again)[2]]
+        found = []
+        for _ in range(_TOGETHER if self.mean_s < _QUICK_S else 1):
+            tile = self.lanes.take(address)
+            if tile is None:
+                break
+            found.append(tile)
+        return found
+
+    def _send(self, address: str, tiles: list[Tile]) -> Future[Any]:
+        where = {"workers": [address], "allow_other_workers": True} if address else {}
+        future: Future[Any] = self.client.submit(
+            _task, self.job, tiles, pure=False, key=f"tile-{self.job.name}-{secrets.token_hex(6)}", **where
+        )
+        self.under_way[str(future.key)] = address, tiles
+        self.load[address] = self.load.get(address, 0) + 1
+        return future
+
+    def _take(self, future: Future[Any], result: Any) -> Generator[tuple[Tile, Outcome]]:
+        address, tiles = self.under_way.pop(str(future.key))
+        self.load[address] -= 1
+        if future.status == "finished":
+            worker, outcomes = result
+            for tile, outcome in zip(tiles, outcomes, strict=True):
+                yield from self._settle(tile, outcome, worker)
+            return
+        error = future.exception() if future.status == "error" else None
+        text = "was cancelled" if error is None else " ".join(f"{type(error).__name__}: {error}".split())
+        # Of several tiles together only one can have ended the worker.
+        alone = len(tiles) == 1
+        for tile in tiles:
+            said = "WorkbenchError", tile.name, f"its worker was lost ({text})", "It may need more memory."
+            outcome = Outcome(tile.number, "failed", error=said, lasting=alone and error is not None)
+            yield from self._settle(tile, outcome, "", spare=not alone)
+
+    def _settle(
+        self, tile: Tile, outcome: Outcome, worker: str, *, spare: bool = False
+    ) -> Generator[tuple[Tile, Outcome]]:
+        if outcome.state == "busy":
+            heapq.heappush(self.again, (time.monotonic() + POLL_S, tile.number, tile))
+            return
+        tried = self.tried.get(tile.number, 0)
+        if outcome.state == "failed" and not outcome.lasting and (spare or tried < self.retries):
+            self.tried[tile.number] = tried + (not spare)
+            heapq.heappush(self.again, (0.0, tile.number, tile))
+            return
+        if outcome.state == "computed":
+            self.readers.note(tile, worker)
+            self.mean_s = 0.8 * self.mean_s + 0.2 * outcome.wall_s
+        yield tile, outcome
+
+
+def _task(job: Job, tiles: Sequence[Tile]) -> tuple[str, list[Outcome]]:
+    """Work on tiles, in a worker."""
+    from distributed import get_worker
+
+    return get_worker().address, [work(job, tile) for tile in tiles]
+
+
+def _packages(mine: dict[str, Any], theirs: dict[str, Any]) -> str:
+    """Name some packages whose versions differ."""
+    a, b = mine["packages"], theirs["packages"]
+    differ = [name for name in sorted({*a, *b}) if a.get(name) != b.get(name)]
+    if not differ:
+        return ""
+    said = [f"{name} {b.get(name, 'none')} there and {a.get(name, 'none')} here" for name in differ[:3]]
+    more = f", and {len(differ) - 3} more packages" if len(differ) > 3 else ""
+    return f" ({', '.join(said)}{more})"
