@@ -150,7 +150,7 @@ def status(cluster: Cluster) -> None:
 
 
 def _register() -> None:
-    for name in ("image", "user"):
+    for name in ("doctor", "image", "user"):
         main.add_command(getattr(import_module(f"workbench_slurm.{name}_commands"), name))
 
 
