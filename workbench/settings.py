@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 __all__ = ["Settings"]
 
 _PORTS = r"^([0-9]{1,5}(:[0-9]{1,5})?)?$"
+
+
+def _place(value: Any) -> Any:
+    """Tell a URL from a path, which would lose one of its slashes."""
+    return Path(value) if isinstance(value, str) and "://" not in value else value
 
 
 class Settings(BaseSettings):
@@ -47,9 +52,10 @@ class Settings(BaseSettings):
         description="URL of the hub's PostgreSQL database; by default a cluster of our own in the state "
         "directory; profile host.",
     )
-    archive: Path | None = Field(
+    archive: Annotated[Path | str, BeforeValidator(_place)] | None = Field(
         default=None,
-        description="Root of the shared SDS archive; by default archive/ in the state directory.",
+        description="Root of the shared SDS archive, a folder, or a URL that fsspec reaches (s3://..., "
+        "https://...), which is only read; by default archive/ in the state directory.",
     )
     home_archive: Path = Field(
         default=Path("~/archive"),
@@ -93,14 +99,18 @@ class Settings(BaseSettings):
     )
     image: str = Field(
         default="",
-        description="Digest of the image that jobs run in; set in users' servers. Empty means that nodes run "
-        "this very Python.",
+        description="Digest of the image that jobs run in; by default that of the user's server, and outside "
+        "of one this very Python runs on the nodes.",
+    )
+    launcher: str = Field(
+        default="wb-exec",
+        description="Command that runs a program in an image on a node: wb-exec, or its path.",
     )
     partition: str = Field(default="", description="SLURM's partition for jobs; by default SLURM's own.")
     account: str = Field(default="", description="SLURM's account for jobs; by default the user's own.")
     scheduler_host: str = Field(
         default="",
-        description="Address at which nodes reach the Dask scheduler of a notebook; by default the one on the "
+        description="Address at which nodes reach a notebook's Dask scheduler; by default the one on the "
         "way to SLURM's controller.",
     )
     scheduler_ports: str = Field(
@@ -125,14 +135,23 @@ class Settings(BaseSettings):
         return self.dask_tls.expanduser().absolute() if self.dask_tls else self.state_dir / "secrets" / "tls"
 
     @property
+    def digest(self) -> str:
+        """The image that jobs run in; empty where they run this very Python."""
+        # So the hub names a server's image, and so does what runs a job in one.
+        here = os.environ.get("JUPYTER_IMAGE_SPEC", "")
+        return self.image or (here if here.startswith("sha256:") else "")
+
+    @property
     def jobs_dir(self) -> Path:
         """The directory of one's own jobs, absolute."""
         return self.jobs.expanduser().absolute()
 
     @property
-    def archive_roots(self) -> tuple[Path, ...]:
-        """The archives to search, in order: the shared one, then the user's own."""
-        shared = self.archive.expanduser().absolute() if self.archive else self.state_dir / "archive"
+    def archive_roots(self) -> tuple[Path | str, ...]:
+        """The archives to search, in order: the shared one, then the user's own; text is a URL."""
+        shared = self.archive or self.state_dir / "archive"
+        if isinstance(shared, Path):
+            shared = shared.expanduser().absolute()
         return shared, self.home_archive.expanduser().absolute()
 
     @property

@@ -169,8 +169,21 @@ class Deployment(Supervised):
 
     @property
     def archive(self) -> Path:
-        """The shared archive."""
-        return self.settings.archive_roots[0]
+        """The shared archive.
+
+        Raises
+        ------
+        InvalidSetting
+            If the setting is a URL, as a folder is what users' servers are given.
+        """
+        root = self.settings.archive_roots[0]
+        if isinstance(root, Path):
+            return root
+        raise InvalidSetting(
+            "WORKBENCH_ARCHIVE",
+            "is a URL, and a deployment gives its users a folder",
+            "Mount the archive and name the folder; commands, notebooks and workers take the URL.",
+        )
 
     @property
     def url(self) -> str:

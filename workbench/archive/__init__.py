@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from workbench.archive.directory import Directory
     from workbench.archive.events import EventFilter
     from workbench.archive.fdsn import Fdsn
+    from workbench.archive.remote import Remote
     from workbench.archive.sds import Archive
     from workbench.archive.selection import Selection, parse_selections
     from workbench.archive.sources import Memory, Source, Sources, default_sources
@@ -19,6 +20,7 @@ __all__ = [
     "EventFilter",
     "Fdsn",
     "Memory",
+    "Remote",
     "Selection",
     "Source",
     "Sources",
@@ -32,6 +34,7 @@ _HOMES = {
     "EventFilter": "events",
     "Fdsn": "fdsn",
     "Memory": "sources",
+    "Remote": "remote",
     "Selection": "selection",
     "Source": "sources",
     "Sources": "sources",

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -203,7 +205,8 @@ class Index:
             if path not in known or known[path][1:] != (file.size, file.mtime_ns, file.inode, 1)
         ]
         for first in range(0, len(changed), _TOGETHER):
-            fresh = [(path, self._read(path)) for path in changed[first : first + _TOGETHER]]
+            some = changed[first : first + _TOGETHER]
+            fresh = list(zip(some, self._read_all(some), strict=True))
             self._run(partial(_store, fresh=fresh))
             if len(changed) > _TOGETHER:
                 progress((first + len(fresh)) / len(changed), "reading headers")
@@ -212,6 +215,14 @@ class Index:
         """Keep the fingerprints of stretches."""
         rows = [(one.fingerprint, one.path, one.offset, one.n, one.start) for one in found]
         self._run(lambda base: base.executemany(_FINGERPRINT, rows))
+
+    def _read_all(self, paths: list[str]) -> list[Headers | None]:
+        if self.tree.parallel == 1 or len(paths) == 1:
+            return [self._read(path) for path in paths]
+        # Notices go to whoever listens here.
+        asked = [partial(copy_context().run, self._read, path) for path in paths]
+        with ThreadPoolExecutor(self.tree.parallel) as pool:
+            return list(pool.map(lambda ask: ask(), asked))
 
     def _read(self, path: str) -> Headers | None:
         try:

@@ -35,6 +35,11 @@ class SdsReader:
     def __init__(self, index: Index) -> None:
         self.index = index
 
+    @property
+    def place(self) -> str:
+        """Where it is: a folder, or a URL."""
+        return self.index.tree.full("").rstrip("/")
+
     def files(self, selection: Selection) -> list[DayFile]:
         """Return the day files that a selection may need."""
         return list(day_files(self.index.tree, selection))

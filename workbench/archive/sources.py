@@ -2,6 +2,7 @@
 
 ==========  ==========================================================
 Archive     SDS day files with an index, StationXML, QuakeML
+Remote      the same under a URL
 Fdsn        a data centre, by the web services of FDSN
 Directory   a folder with any files that ObsPy reads
 Memory      a stream, an inventory and a catalogue
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, overload, runtime_checkable
 
 from obspy import Catalog, Inventory, Stream, UTCDateTime
@@ -25,6 +27,7 @@ from workbench.archive.coverage import Coverage, parts
 from workbench.archive.events import EventFilter
 from workbench.archive.runs import Run, to_stream, trim
 from workbench.archive.sds import Archive
+from workbench.archive.sdsreader import SdsReader
 from workbench.archive.selection import Selection
 from workbench.archive.spans import Row, beside, cut, of_runs, spans_of, to_spans
 from workbench.archive.stations import Level, select
@@ -36,7 +39,7 @@ from workbench.nouns import Spans
 if TYPE_CHECKING:
     from workbench.settings import Settings
 
-__all__ = ["Memory", "Source", "Sources", "cut_runs", "default_sources", "merge_stations"]
+__all__ = ["Memory", "Source", "Sources", "cut_runs", "default_sources", "merge_stations", "opened"]
 
 
 @runtime_checkable
@@ -260,7 +263,20 @@ def default_sources(settings: Settings | None = None) -> Sources:
     # Settings are slow to import, and records can be read without.
     from workbench.settings import Settings
 
-    return Sources(Archive(root) for root in dict.fromkeys((settings or Settings()).archive_roots))
+    return Sources(opened(root) for root in dict.fromkeys((settings or Settings()).archive_roots))
+
+
+def opened(root: Path | str) -> SdsReader:
+    """Return the archive that a setting names: text is a URL.
+
+    To be called with what the settings say, or whoever runs this process, and
+    never with what came from anybody else: a URL makes this machine ask another.
+    """
+    if isinstance(root, Path):
+        return Archive(root)
+    from workbench.archive.remote import Remote
+
+    return Remote(root)
 
 
 def merge_stations(inventories: Iterable[Inventory]) -> Inventory:

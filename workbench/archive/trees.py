@@ -18,12 +18,12 @@ from workbench.archive.records import Scan, scan_file
 from workbench.archive.selection import literal, matches
 from workbench.errors import UnreadableFile
 
-__all__ = ["Headers", "Local", "Status", "Tree", "named", "tree_of"]
+__all__ = ["SETTLED_S", "Headers", "Local", "Status", "Tree", "named", "tree_of"]
 
 Status = tuple[int, int, int]
 """Size, time of change (ns since 1970), and a number that another file at the same place does not have."""
 
-_SETTLED_S = 2.0
+SETTLED_S = 2.0
 """A file that changed this shortly before it was read may change again within one tick of its clock."""
 
 
@@ -39,7 +39,15 @@ class Headers:
 
 @runtime_checkable
 class Tree(Protocol):
-    """Files below a root.  Several threads may ask at once; what cannot be reached raises `Unavailable`."""
+    """Files below a root.  Several threads may ask at once; what cannot be reached raises `Unavailable`.
+
+    Attributes
+    ----------
+    parallel : int
+        How many files are worth asking for at once.
+    """
+
+    parallel: int
 
     def full(self, path: str) -> str:
         """Return the name of a file as a person would look for it."""
@@ -90,6 +98,8 @@ class Local:
     root : Path
     """
 
+    parallel = 1
+
     def __init__(self, root: Path) -> None:
         self.root = root
 
@@ -128,7 +138,7 @@ class Local:
         except OSError as error:
             raise self._unreadable(path, error) from error
         same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
-        return Headers(_status(before), found, same and time.time() - before.st_mtime >= _SETTLED_S)
+        return Headers(_status(before), found, same and time.time() - before.st_mtime >= SETTLED_S)
 
     def ranges(self, path: str, status: Status, wanted: Sequence[tuple[int, int]]) -> list[bytes] | None:
         """Read bytes (offset, length) of one version of a file; None if that is there no longer."""

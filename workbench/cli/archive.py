@@ -18,6 +18,8 @@ from workbench.archive.check import check as look_through
 from workbench.archive.fetch import fetch as fetch_into
 from workbench.archive.holdings import Holding, holdings
 from workbench.archive.records import is_miniseed
+from workbench.archive.sdsreader import SdsReader
+from workbench.archive.sources import opened
 from workbench.archive.writer import Written
 from workbench.cli import terminal
 from workbench.errors import BadInput, Incomplete, InvalidSetting, NoData, UnreadableFile, WorkbenchError
@@ -124,17 +126,17 @@ def ls(selection: str | None, roots: tuple[Path, ...], as_json: bool) -> None:
     chosen = Selection.parse(selection) if selection else Selection()
     start = None if chosen.starttime is None else chosen.starttime.ns
     end = None if chosen.endtime is None else chosen.endtime.ns
-    rows: list[tuple[Path, Holding]] = []
+    rows: list[tuple[str, Holding]] = []
     searched = _archives(roots)
     with _listening(quiet=as_json):
         for one in searched:
             held = one.index.look(one.files(chosen), start, end, complete=chosen == Selection())
             found = [part for part in held.stretches if chosen.matches(part.id)]
-            rows += [(one.root, row) for row in holdings(found, start, end)]
+            rows += [(one.place, row) for row in holdings(found, start, end)]
     if as_json:
         click.echo(json.dumps([_row(root, held) for root, held in rows], indent=2))
     if not rows:
-        where = " and ".join(str(one.root) for one in searched)
+        where = " and ".join(one.place for one in searched)
         raise NoData(selection or where, f"nothing of it in {where}", "Add files, or fetch.")
     if not as_json:
         header = ("channel", "from", "to", "Hz", "samples", "gaps", "overlaps", "archive")
@@ -159,22 +161,25 @@ def check(selection: str | None, roots: tuple[Path, ...], quick: bool, strict: b
     Exit codes: 0 no errors, 3 nothing there, 4 errors, 6 warnings under --strict.
     """
     chosen = Selection.parse(selection) if selection else None
-    found: list[tuple[Path, Any]] = []
+    found: list[tuple[str, Any]] = []
     searched = _archives(roots)
     some = False
     with _listening(quiet=as_json):
         for one in searched:
+            if not isinstance(one, Archive):
+                notice(one.place, "is only read here", "Check it where its files are.", loss=False)
+                continue
             some |= bool(one.files(chosen or Selection()))
-            found += [(one.root, item) for item in look_through(one, chosen, quick=quick)]
+            found += [(one.place, item) for item in look_through(one, chosen, quick=quick)]
     if as_json:
-        listed = [{"archive": str(root), **asdict(item)} for root, item in found]
+        listed = [{"archive": root, **asdict(item)} for root, item in found]
         click.echo(json.dumps(listed, indent=2))
     else:
         for _, item in found:
             text = f"{item.severity}: {item.kind}: {item.subject}: {item.detail}"
             click.echo(f"{text}. {item.remedy}" if item.remedy else text)
     if not some and not found:
-        where = " and ".join(str(one.root) for one in searched)
+        where = " and ".join(one.place for one in searched)
         raise NoData(selection or where, f"nothing of it in {where}", "Add files, or fetch.")
     counts = {level: sum(item.severity == level for _, item in found) for level in ("error", "warning")}
     if counts["error"]:
@@ -244,8 +249,8 @@ def _source(origin: str) -> Source:
     return Fdsn(origin)
 
 
-def _archives(roots: Iterable[Path]) -> list[Archive]:
-    return [Archive(root) for root in dict.fromkeys(tuple(roots) or Settings().archive_roots)]
+def _archives(roots: Iterable[Path]) -> list[SdsReader]:
+    return [opened(root) for root in dict.fromkeys(tuple(roots) or Settings().archive_roots)]
 
 
 def _files(given: Iterable[Path]) -> Iterator[Path]:
@@ -290,7 +295,7 @@ def _about(error: WorkbenchError, path: Path) -> tuple[str, str, str]:
     return subject, error.problem, error.remedy
 
 
-def _row(root: Path, held: Holding) -> dict[str, Any]:
+def _row(place: str, held: Holding) -> dict[str, Any]:
     return {
         "channel": held.id,
         "from": str(UTCDateTime(ns=held.start)),
@@ -299,7 +304,7 @@ def _row(root: Path, held: Holding) -> dict[str, Any]:
         "samples": held.samples,
         "gaps": held.gaps,
         "overlaps": held.overlaps,
-        "archive": str(root),
+        "archive": place,
     }
 
 
