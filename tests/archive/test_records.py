@@ -12,7 +12,7 @@ import obspy
 import pytest
 from obspy import Stream, Trace, UTCDateTime
 
-from workbench.archive.records import RECORD, concat, scan, scan_file
+from workbench.archive.records import RECORD, concat, record_blocks, scan, scan_file
 from workbench.archive.samples import decode, encode
 from workbench.errors import BadInput
 
@@ -166,14 +166,49 @@ def test_random_bytes_never_crash() -> None:
 def test_a_file_in_blocks_gives_the_same_as_at_once(tmp_path: Path) -> None:
     path = tmp_path / "long.mseed"
     body = records(40_000) + b"\x01" * 700 + records(40_000, 4096, station="B")
-    path.write_bytes(body * 12)
+    path.write_bytes(body * 48)
     whole = scan(path.read_bytes())
     with path.open("rb") as file:
-        blocks = scan_file(file, block=1_500_000)
-    assert whole.ids == blocks.ids
-    np.testing.assert_array_equal(whole.records, blocks.records)
-    assert whole.faults == blocks.faults
+        found = scan_file(file)
+    assert whole.ids == found.ids
+    np.testing.assert_array_equal(whole.records, found.records)
+    assert whole.faults == found.faults
+    for block in (1, 2_500_000, 3_333_333):
+        with path.open("rb") as file:
+            parts = list(record_blocks(file, block=block))
+        assert b"".join(parts) == path.read_bytes()
+        assert len(parts) > 2
+        assert sum(len(scan(part).records) for part in parts) == len(whole.records)
     assert concat([]).records.dtype == RECORD
+
+
+@pytest.mark.parametrize("length", [256, 512, 4096, 2**18, 2**20])
+@pytest.mark.parametrize("named", [True, False])
+def test_long_files_are_swept_whatever_their_records(length: int, named: bool) -> None:
+    """Longer than what is looked at together, with and without blockette 1000, of many channels."""
+    content = bytearray(b"".join(records(25_000, length, station=f"S{number}") for number in range(20)))
+    if not named:
+        for at in range(0, len(content), length):
+            content[at + 39] = 0
+            content[at + 46 : at + 48] = b"\0\0"
+    whole = scan(bytes(content))
+    found = scan_file(io.BytesIO(bytes(content)))
+    assert len(found.ids) == 20
+    assert (found.ids, found.faults) == (whole.ids, whole.faults)
+    np.testing.assert_array_equal(found.records, whole.records)
+    assert found.records["n"].sum() == 500_000
+
+
+@pytest.mark.parametrize("at", [0, 100, 511, 512, 2**18 - 1, 2**18, 2**18 + 700])
+def test_what_is_no_record_is_named_wherever_it_lies(at: int) -> None:
+    content = records(400_000)
+    for damage in (b"\x01" * 300, b"\xff" * 5000, b"\0" * 600):
+        damaged = content[:at] + damage + content[at:]
+        for cut in (len(damaged), len(damaged) - 100):
+            whole, found = scan(damaged[:cut]), scan_file(io.BytesIO(damaged[:cut]))
+            assert found.ids == whole.ids
+            np.testing.assert_array_equal(found.records, whole.records)
+            assert found.faults == whole.faults
 
 
 def test_a_leap_second_by_its_number_and_by_the_flag() -> None:

@@ -8,7 +8,9 @@ mean (time, rate, length) is as in libmseed, against which the tests compare.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -38,6 +40,10 @@ RECORD = np.dtype(
 )
 """One row a record."""
 
+_ROOM = 1 << 18
+"""Bytes of a file that are looked at together: what the caches of a processor hold."""
+_MARGIN = 1 << 10
+"""Bytes within which all blockettes of a header are."""
 _BLOCK = 64 * 2**20
 _BEGIN = re.compile(rb"(?=[0-9 \x00]{6}[DRQM][ \x00])")
 _CONTROL = re.compile(rb"[0-9 \x00]{6}[VAST][ \x00*]")
@@ -91,11 +97,10 @@ def scan(buffer: bytes | npt.NDArray[np.uint8], *, offset: int = 0) -> Scan:
     at = 0
     while at < len(view):
         room = min((len(view) - at) // headers.SHORTEST, 1 << 14)
-        rows = np.empty((room, len(headers.COLUMNS)), dtype=np.int64)
-        rates = np.empty(room)
-        count, at = headers.walk(view, at, rows, rates)
+        rows, wrong = np.empty(room, RECORD), np.empty(room, np.uint8)
+        count, at = headers.walk(view, at, 0, rows, wrong)
         if count:
-            parts.append(_table(view, rows[:count], rates[:count]))
+            parts.append(_named(view, rows[:count], wrong[:count]))
         if count < room or not room:
             length = headers.length_at(view, at)
             after = _next_record(view, at + 1)
@@ -112,36 +117,109 @@ def scan(buffer: bytes | npt.NDArray[np.uint8], *, offset: int = 0) -> Scan:
     )
 
 
-def scan_file(file: BinaryIO, *, block: int = _BLOCK) -> Scan:
-    """Read all headers of an open file, a block of it at a time."""
-    parts: list[Scan] = []
-    at = 0
-    for buffer in record_blocks(file, block=block):
-        parts.append(scan(buffer, offset=at))
-        at += len(buffer)
-    return concat(parts)
-
-
-def record_blocks(file: BinaryIO, *, block: int = _BLOCK) -> Iterator[bytes]:
-    """Go through an open file in blocks that end where a record ends.
+def scan_file(file: BinaryIO) -> Scan:
+    """Read all headers of an open file.
 
     The file is read, not mapped: a program that shortens a mapped file kills
     whoever looks at it.
     """
+    with _Desk.free() as desk:
+        at = desk.sweep(file)
+        found = desk.scan()
+    if at is None:
+        return found
+    # Something that is no record, or a very long one: from there on with more care.
+    file.seek(at)
+    parts = [found]
+    for block in record_blocks(file):
+        parts.append(scan(block, offset=at))
+        at += len(block)
+    return concat(parts)
+
+
+class _Desk:
+    """Room for a part of a file and for its headers, used for one file after the other.
+
+    So the processor's caches hold it, and no fresh memory has to be cleared.
+    """
+
+    _kept = threading.local()
+
+    def __init__(self) -> None:
+        self.room = np.empty(_ROOM, np.uint8)
+        self.rows = np.empty(1 << 12, RECORD)
+        self.wrong = np.empty(1 << 12, np.uint8)
+        self.codes = np.empty((16, 12), np.uint8)
+        self.count = self.channels = 0
+
+    @classmethod
+    @contextmanager
+    def free(cls) -> Iterator[_Desk]:
+        """Lend the desk of this thread, cleared."""
+        desk: _Desk = cls._kept.__dict__.pop("desk", None) or cls()
+        desk.count = desk.channels = 0
+        try:
+            yield desk
+        finally:
+            cls._kept.desk = desk
+
+    def sweep(self, file: BinaryIO) -> int | None:
+        """Read headers, as long as one good record follows the other; return where that ends, if it does."""
+        start = kept = 0
+        while True:
+            size = kept
+            while size < _ROOM and (fresh := file.readinto(self.room[size:].data)):  # type: ignore[attr-defined]
+                size += fresh
+            at = self._walk(self.room[:size], start)
+            if size < _ROOM:
+                return start + at if at < size else None
+            if at == size:
+                # Its length may have been told from the end of the block, which is none of the file.
+                self.count -= 1
+                at = int(self.rows["offset"][self.count]) - start
+            elif size - at > _MARGIN and not headers.length_at(self.room[:size], at):
+                return start + at
+            if at == 0:
+                return start
+            kept, start = size - at, start + at
+            self.room[:kept] = self.room[at:size].copy()
+
+    def _walk(self, view: npt.NDArray[np.uint8], start: int) -> int:
+        at = 0
+        while True:
+            rows, wrong = self.rows[self.count :], self.wrong[self.count :]
+            count, at = headers.walk(view, at, start, rows, wrong)
+            known = headers.channels(view, start, rows[:count], self.codes, self.channels)
+            while known < 0:
+                self.codes = np.concatenate([self.codes, np.empty_like(self.codes)])
+                known = headers.channels(view, start, rows[:count], self.codes, self.channels)
+            self.channels = known
+            self.count += count
+            if count < len(rows):
+                return int(at)
+            self.rows = np.concatenate([self.rows, np.empty_like(self.rows)])
+            self.wrong = np.concatenate([self.wrong, np.empty_like(self.wrong)])
+
+    def scan(self) -> Scan:
+        """Return what has been read."""
+        ids = [_seed_id(code.tobytes()) for code in self.codes[: self.channels]]
+        return _sensible(ids, self.rows[: self.count].copy(), self.wrong[: self.count])
+
+
+def record_blocks(file: BinaryIO, *, block: int = _BLOCK) -> Iterator[bytes]:
+    """Go through an open file in blocks that end where a record ends."""
+    block = max(block, 2 * headers.LONGEST)
     rest = b""
     while True:
-        fresh = file.read(block)
-        buffer = rest + fresh
-        if len(fresh) < block:
+        buffer = rest + file.read(block - len(rest))
+        if len(buffer) < block:
             yield buffer
             return
-        # A record may be cut at the end of the block: leave that to the next round.
+        # What ends with the block may be cut there: leave that to the next round.
         records = scan(buffer).records
-        limit = max(0, len(buffer) - headers.LONGEST)
-        last = records["offset"] + records["length"]
-        done = int(last[last <= limit].max(initial=0)) or int(records["offset"].min(initial=limit))
-        if done:
-            yield buffer[:done]
+        ends = records["offset"] + records["length"]
+        done = int(ends[ends < block].max(initial=0)) or int(records["offset"].min(initial=block))
+        yield buffer[:done]
         rest = buffer[done:]
 
 
@@ -170,22 +248,22 @@ def concat(parts: list[Scan]) -> Scan:
     return Scan(list(ids), records, [fault for part in parts for fault in part.faults])
 
 
-def _table(view: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64], rates: npt.NDArray[np.float64]) -> Scan:
-    columns = dict(zip(headers.COLUMNS, rows.T, strict=True))
-    found, which = headers.codes(view, rows[:, 0])
-    records = np.zeros(len(rows), RECORD)
-    for name, column in columns.items():
-        if name != "fault":
-            records[name] = column
-    records["channel"] = which
-    records["rate"] = rates
+def _named(view: npt.NDArray[np.uint8], rows: npt.NDArray[np.void], wrong: npt.NDArray[np.uint8]) -> Scan:
+    codes = np.empty((16, 12), np.uint8)
+    while (number := headers.channels(view, 0, rows, codes, 0)) < 0:
+        codes = np.empty((2 * len(codes), 12), np.uint8)
+    return _sensible([_seed_id(code.tobytes()) for code in codes[:number]], rows, wrong)
+
+
+def _sensible(ids: list[str], rows: npt.NDArray[np.void], wrong: npt.NDArray[np.uint8]) -> Scan:
+    """Leave out headers that cannot be true."""
+    if not wrong.any():
+        return Scan(ids, rows, [])
     faults = [
-        Fault(int(rows[k, 0]), int(rows[k, 1]), _SENSELESS[int(columns["fault"][k])])
-        for k in np.flatnonzero(columns["fault"])
+        Fault(int(rows["offset"][k]), int(rows["length"][k]), _SENSELESS[int(wrong[k])])
+        for k in np.flatnonzero(wrong)
     ]
-    if faults:
-        records = records[columns["fault"] == 0]
-    return Scan([_seed_id(bytes(codes).ljust(12)) for codes in found], records, faults)
+    return Scan(ids, rows[wrong == 0], faults)
 
 
 def _seed_id(codes: bytes) -> str:

@@ -11,26 +11,9 @@ SEED Reference Manual version 2.4 (FDSN, 2012), chapter 8, "Data record".
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-__all__ = ["COLUMNS", "LONGEST", "SHORTEST", "UNNAMED", "length_at", "walk"]
-
-COLUMNS = (
-    "offset",
-    "length",
-    "start",
-    "end",
-    "n",
-    "encoding",
-    "big",
-    "data",
-    "quality",
-    "timing",
-    "leap",
-    "fault",
-)
-"""Columns of the rows that `walk` fills."""
+__all__ = ["LONGEST", "SHORTEST", "UNNAMED", "channels", "length_at", "walk"]
 
 SHORTEST, LONGEST = 128, 1 << 20
 UNNAMED = 10
@@ -172,7 +155,7 @@ def _coded(b, at):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def walk(b, at, rows, rates):  # type: ignore[no-untyped-def]
+def walk(b, at, base, rows, faults):  # type: ignore[no-untyped-def]
     """Read headers from `at` on, until the rows are full or there is no record.
 
     Parameters
@@ -180,14 +163,17 @@ def walk(b, at, rows, rates):  # type: ignore[no-untyped-def]
     b : ndarray of uint8, shape (n_bytes,)
     at : int
         Where the first record begins.
-    rows : ndarray of int64, shape (n_rows, len(COLUMNS))
-        Filled with `COLUMNS`.  A time is in ns since 1970; the end is that of
-        the last sample.  As in libmseed, times count on without a positive
-        leap second; it is known by the second 60 in the header, or by bit 4
-        of the activity flags.  Such a record is marked, and if it ends within
-        the leap second, its end is put right before midnight.
-    rates : ndarray of float64, shape (n_rows,)
-        Filled with the sampling rates, Hz; 0 where there is none.
+    base : int
+        Added to all offsets: where the buffer lies in its file.
+    rows : ndarray of records, shape (n_rows,)
+        Fields as in `workbench.archive.records.RECORD`, all filled but the
+        channel.  A time is in ns since 1970; the end is that of the last
+        sample.  As in libmseed, times count on without a positive leap second;
+        it is known by the second 60 in the header, or by bit 4 of the activity
+        flags.  Such a record is marked, and if it ends within the leap second,
+        its end is put right before midnight.
+    faults : ndarray of uint8, shape (n_rows,)
+        Filled with what is wrong with a header; 0 for nothing.
 
     Returns
     -------
@@ -249,36 +235,55 @@ def walk(b, at, rows, rates):  # type: ignore[no-untyped-def]
             if most >= 0 and n > most:
                 fault = TOO_MANY
         row = rows[count]
-        row[0], row[1], row[2], row[3], row[4], row[5] = at, length, start, end, n, encoding
-        row[6], row[7], row[8], row[9], row[10], row[11] = order, data, b[at + 6], timing, leap, fault
-        rates[count] = rate
+        row["offset"], row["length"], row["start"], row["end"], row["n"] = base + at, length, start, end, n
+        row["rate"], row["encoding"], row["big"], row["data"] = rate, encoding, order, data
+        row["quality"], row["timing"], row["leap"] = b[at + 6], timing, leap
+        faults[count] = fault
         count += 1
         at += length
     return count, at
 
 
-def codes(
-    buffer: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.bytes_], npt.NDArray[np.intp]]:
-    """Return the different codes of records, in the order they come, and which each has.
+@njit(cache=True, nogil=True)
+def _named(b, at, code):  # type: ignore[no-untyped-def]
+    same = True
+    for k in range(12):
+        same = same and b[at + 8 + k] == code[k]
+    return same
+
+
+@njit(cache=True, nogil=True)
+def channels(b, base, rows, codes, count):  # type: ignore[no-untyped-def]
+    """Give each record the number of its channel, in the order they come.
 
     Parameters
     ----------
-    buffer : ndarray of uint8, shape (n_bytes,)
-    offsets : ndarray of int64, shape (n_records,)
-        Where the records begin.
+    b : ndarray of uint8, shape (n_bytes,)
+    base : int
+        As for `walk`.
+    rows : ndarray of records, shape (n_rows,)
+        The field ``channel`` is filled.
+    codes : ndarray of uint8, shape (n_codes, 12)
+        Those of the channels that are known, and room for more.
+    count : int
+        How many are known.
 
     Returns
     -------
-    found : ndarray of bytes, shape (n_different,)
-        Station 5, location 2, channel 3, network 2.
-    which : ndarray of int, shape (n_records,)
+    int
+        How many are known now; -1 if there is no room for another.
     """
-    text = buffer[offsets[:, None] + np.arange(8, 20)].view("S12")[:, 0]
-    if (text == text[0]).all():
-        return text[:1], np.zeros(len(text), dtype=np.intp)
-    found, first, which = np.unique(text, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    return found[order], place[which]
+    last = 0
+    for k in range(rows.size):
+        at = rows[k]["offset"] - base
+        if count == 0 or not _named(b, at, codes[last]):
+            last = 0
+            while last < count and not _named(b, at, codes[last]):
+                last += 1
+            if last == count:
+                if count == codes.shape[0]:
+                    return -1
+                codes[count] = b[at + 8 : at + 20]
+                count += 1
+        rows[k]["channel"] = last
+    return count

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from workbench.maths.words import LANES, big_word, little_word, unpack
+
 __all__ = ["DAMAGED", "GOOD", "SHORT", "steim"]
 
 GOOD = 0
@@ -25,45 +27,41 @@ DAMAGED = 2
 """The last sample is not the one that the first frame promises."""
 
 
+def _layouts() -> tuple[
+    npt.NDArray[np.int64], npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.uint32]
+]:
+    """Return how the differences lie in a word: how many, their bits, their sign, and where each is.
+
+    By version, code and the two upper bits of the word, which tell nothing for some codes.
+    """
+    counts = np.zeros(32, np.int64)
+    masks, signs, shifts = np.zeros(32, np.uint32), np.zeros(32, np.uint32), np.zeros((32, LANES), np.uint32)
+    any_bits = range(4)
+    for version, code, kinds, number, bits in (
+        (1, 1, any_bits, 4, 8),
+        (1, 2, any_bits, 2, 16),
+        (1, 3, any_bits, 1, 32),
+        (2, 1, any_bits, 4, 8),
+        (2, 2, [1], 1, 30),
+        (2, 2, [2], 2, 15),
+        (2, 2, [3], 3, 10),
+        (2, 3, [0], 5, 6),
+        (2, 3, [1], 6, 5),
+        (2, 3, [2], 7, 4),
+    ):
+        for kind in kinds:
+            row = 16 * (version - 1) + 4 * code + kind
+            counts[row], masks[row], signs[row] = number, (1 << bits) - 1, 1 << (bits - 1)
+            shifts[row, :number] = np.arange(number)[::-1] * bits
+    return counts, masks, signs, shifts
+
+
+_COUNTS, _MASKS, _SIGNS, _SHIFTS = _layouts()
+
+
 @njit(cache=True, nogil=True)
 def _word(buffer, at, big):  # type: ignore[no-untyped-def]
-    if big:
-        return (
-            np.int64(buffer[at]) << 24
-            | np.int64(buffer[at + 1]) << 16
-            | np.int64(buffer[at + 2]) << 8
-            | np.int64(buffer[at + 3])
-        )
-    return (
-        np.int64(buffer[at + 3]) << 24
-        | np.int64(buffer[at + 2]) << 16
-        | np.int64(buffer[at + 1]) << 8
-        | np.int64(buffer[at])
-    )
-
-
-@njit(cache=True, nogil=True)
-def _layout(version, code, word):  # type: ignore[no-untyped-def]
-    """Return how many differences a word holds and how many bits each has; 0, 0 if forbidden."""
-    if code == 1:
-        return 4, 8
-    if version == 1:
-        return (2, 16) if code == 2 else (1, 32)
-    kind = (word >> 30) & 3
-    if code == 2:
-        if kind == 1:
-            return 1, 30
-        if kind == 2:
-            return 2, 15
-        if kind == 3:
-            return 3, 10
-    elif kind == 0:
-        return 5, 6
-    elif kind == 1:
-        return 6, 5
-    elif kind == 2:
-        return 7, 4
-    return 0, 0
+    return big_word(buffer, at) if big else little_word(buffer, at)
 
 
 @njit(cache=True, nogil=True)
@@ -74,96 +72,64 @@ def _difference(buffer, at, big, version, code):  # type: ignore[no-untyped-def]
     what is inside a half or a packed word is turned round.
     """
     if big or code == 1:
-        return _word(buffer, at, True)
+        return big_word(buffer, at)
+    word = little_word(buffer, at)
     if version == 1 and code == 2:
-        return (
-            np.int64(buffer[at + 1]) << 24
-            | np.int64(buffer[at]) << 16
-            | np.int64(buffer[at + 3]) << 8
-            | np.int64(buffer[at + 2])
-        )
-    return _word(buffer, at, False)
+        return np.uint32(word << np.uint32(16)) | np.uint32(word >> np.uint32(16))
+    return word
 
 
 @njit(cache=True, nogil=True)
-def _add(out, at, value, word, number, bits):  # type: ignore[no-untyped-def]
-    """Lay down the running sum of the differences in a word; with constants this has no branches."""
-    for k in range(number):
-        # To the top and back: the shift back carries the sign.
-        value += (word << (64 - (number - k) * bits)) >> (64 - bits)
-        out[at + k] = np.int32(value)
-    return value
+def _frames(buffer, frame, stop, need, version, big, out, at, counts, masks, signs, shifts):  # type: ignore[no-untyped-def]
+    """Lay down the differences of a record; return how many, at most those needed."""
+    done = 0
+    begin = 3
+    while done < need and frame + 64 <= stop:
+        control = np.int64(_word(buffer, frame, big))
+        for index in range(begin, 16):
+            code = (control >> (30 - 2 * index)) & 3
+            if code == 0:
+                continue
+            word = _difference(buffer, frame + 4 * index, big, version, code)
+            row = 16 * (version - 1) + 4 * code + np.int64(word >> np.uint32(30))
+            if counts[row] == 0:
+                return done
+            unpack(word, shifts, row, masks[row], signs[row], out, at + done)
+            done += counts[row]
+            if done >= need:
+                # Differences beyond the last sample are padding.
+                return need
+        begin = 1
+        frame += 64
+    return done
 
 
 @njit(cache=True, nogil=True)
-def _add_all(out, at, value, word, number, bits):  # type: ignore[no-untyped-def]
-    """Choose the constants, from the commonest on."""
-    if bits == 8:
-        return _add(out, at, value, word, 4, 8)
-    if bits == 4:
-        return _add(out, at, value, word, 7, 4)
-    if bits == 5:
-        return _add(out, at, value, word, 6, 5)
-    if bits == 6:
-        return _add(out, at, value, word, 5, 6)
-    if bits == 10:
-        return _add(out, at, value, word, 3, 10)
-    if bits == 15:
-        return _add(out, at, value, word, 2, 15)
-    return _add(out, at, value, word, number, bits)
-
-
-@njit(cache=True, nogil=True)
-def _steim(buffer, first, stop, counts, version, big, out, status):  # type: ignore[no-untyped-def]
+def _steim(buffer, first, stop, needs, version, big, out, status, counts, masks, signs, shifts):  # type: ignore[no-untyped-def]
     at = 0
-    spare = np.empty(7, np.int32)
     for record in range(first.size):
-        need = counts[record]
+        need = needs[record]
         done = 0
-        value = np.int64(0)
-        start = np.int64(0)
-        last = np.int64(0)
-        sound = True
-        frame = first[record]
-        leading = True
-        while sound and done < need and frame + 64 <= stop[record]:
-            control = _word(buffer, frame, big[record])
-            begin = 1
-            if leading:
-                value = start = _word(buffer, frame + 4, big[record])
-                last = _word(buffer, frame + 8, big[record])
-                begin = 3
-            for index in range(begin, 16):
-                code = (control >> (30 - 2 * index)) & 3
-                if code == 0:
-                    continue
-                word = _difference(buffer, frame + 4 * index, big[record], version[record], code)
-                number, bits = _layout(version[record], code, word)
-                if number == 0:
-                    sound = False
-                    break
-                if done + number <= need:
-                    value = _add_all(out, at + done, value, word, number, bits)
-                    done += number
-                    continue
-                if done < need:
-                    # Differences beyond the last sample are padding.
-                    _add_all(spare, 0, value, word, number, bits)
-                    out[at + done : at + need] = spare[: need - done]
-                    value = np.int64(spare[need - done - 1])
-                    done = need
-            leading = False
-            frame += 64
+        start, last = np.int64(0), np.int64(0)
+        if need > 0 and first[record] + 64 <= stop[record]:
+            start = np.int64(_word(buffer, first[record] + 4, big[record]))
+            last = np.int64(_word(buffer, first[record] + 8, big[record]))
+            done = _frames(
+                buffer, first[record], stop[record], need, np.int64(version[record]), big[record],
+                out, at, counts, masks, signs, shifts,
+            )  # fmt: skip
         if done > 0:
-            # The first difference leads here from the record before, so it was one too many.
-            surplus = np.int32(out[at] - np.int32(start))
-            for k in range(at, at + done):
-                out[k] -= surplus
-            value -= surplus
+            # The first difference leads here from the record before: the first sample is given.
+            value = start
+            out[at] = value
+            for k in range(at + 1, at + done):
+                value += out[k]
+                out[k] = value
+            if done == need and (value & 0xFFFFFFFF) != last:
+                status[record] = 2
         if done < need:
             status[record] = 1
-        elif need > 0 and (value & 0xFFFFFFFF) != (last & 0xFFFFFFFF):
-            status[record] = 2
+            out[at + done : at + need] = 0
         at += need
 
 
@@ -193,7 +159,7 @@ def steim(
     Returns
     -------
     samples : ndarray of int32, shape (counts.sum(),)
-        The records one after the other; zeros where one is `SHORT`.
+        The records one after the other; zeros for what a `SHORT` one lacks.
     status : ndarray of uint8, shape (n_records,)
         `GOOD`, `SHORT` or `DAMAGED`.
 
@@ -207,9 +173,13 @@ def steim(
     >>> steim(frame.view(np.uint8), one, one + 64, one + 3, np.uint8([1]), np.array([True]))[0]
     array([5, 6, 4], dtype=int32)
     """
-    out = np.zeros(int(counts.sum()), dtype=np.int32)
+    # The last word of differences may be written beyond the last sample.  That room is given
+    # back, so that the samples own their memory, and nobody copies them to have that.
+    total = int(counts.sum())
+    out = np.empty(total + LANES, dtype=np.int32)
     status = np.zeros(len(counts), dtype=np.uint8)
     if first.size and (first.min() < 0 or stop.max() > buffer.size):
         raise ValueError("frames lie outside the buffer")
-    _steim(buffer, first, stop, counts, version, big, out, status)
+    _steim(buffer, first, stop, counts, version, big, out, status, _COUNTS, _MASKS, _SIGNS, _SHIFTS)
+    out.resize(total, refcheck=False)
     return out, status

@@ -1,0 +1,98 @@
+"""Words of bytes: read at any place, and taken apart into eight numbers at once.
+
+The compiler does not find these by itself: LLVM knows vectors of eight 32-bit
+numbers, and what a processor lacks it does one by one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.extending import intrinsic
+
+__all__ = ["LANES", "big_word", "little_word", "unpack"]
+
+LANES = 8
+"""Numbers that `unpack` writes, also where a word holds fewer."""
+
+_I32 = ir.IntType(32)
+_VECTOR = ir.VectorType(_I32, LANES)
+
+
+def _little_word(typing: Any, buffer: Any, at: Any) -> Any:
+    """Return four bytes from `at` on, the lowest first, as uint32."""
+    return types.uint32(buffer, types.int64), _load
+
+
+def _big_word(typing: Any, buffer: Any, at: Any) -> Any:
+    """Return four bytes from `at` on, the highest first, as uint32."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bswap(_load(context, builder, signature, args))
+
+    return types.uint32(buffer, types.int64), generate
+
+
+def _unpack(typing: Any, word: Any, shifts: Any, row: Any, mask: Any, sign: Any, out: Any, at: Any) -> Any:
+    """Write eight signed numbers that lie in a word, to ``out[at : at + 8]``.
+
+    Parameters
+    ----------
+    word : uint32
+    shifts : ndarray of uint32, shape (n_rows, 8)
+        How far each number is from the lower end of the word.
+    row : int
+        Which of these.
+    mask : uint32
+        Ones as wide as the numbers.
+    sign : uint32
+        The highest bit of these.
+    out : ndarray of int32
+    at : int
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        word, shifts, row, mask, sign, out, at = args
+        first = builder.mul(row, ir.Constant(row.type, LANES))
+        by = _vector(builder, _pointer(context, builder, signature.args[1], shifts, first))
+        values = builder.and_(builder.lshr(_all(builder, word), by), _all(builder, mask))
+        signs = _all(builder, sign)
+        values = builder.sub(builder.xor(values, signs), signs)
+        place = builder.bitcast(_pointer(context, builder, signature.args[5], out, at), _VECTOR.as_pointer())
+        builder.store(values, place).align = 4
+        return context.get_dummy_value()
+
+    return types.void(
+        types.uint32, shifts, types.int64, types.uint32, types.uint32, out, types.int64
+    ), generate
+
+
+def _pointer(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
+    return builder.gep(context.make_array(kind)(context, builder, array).data, [at])
+
+
+def _load(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    place = _pointer(context, builder, signature.args[0], *args)
+    loaded = builder.load(builder.bitcast(place, _I32.as_pointer()))
+    loaded.align = 1
+    return loaded
+
+
+def _vector(builder: Any, place: Any) -> Any:
+    loaded = builder.load(builder.bitcast(place, _VECTOR.as_pointer()))
+    loaded.align = 4
+    return loaded
+
+
+def _all(builder: Any, value: Any) -> Any:
+    """Return a vector with one value in all its lanes."""
+    one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), value, ir.Constant(_I32, 0))
+    return builder.shuffle_vector(one, ir.Constant(_VECTOR, ir.Undefined), ir.Constant(_VECTOR, [0] * LANES))
+
+
+# Compiled functions call these with other arguments than Python would.
+little_word: Any = intrinsic(_little_word)
+big_word: Any = intrinsic(_big_word)
+unpack: Any = intrinsic(_unpack)
