@@ -88,6 +88,11 @@ class Grid:
         """Return the times at places of the axis, all of them by default."""
         where: Any = np.arange(self.size) if places is None else np.asarray(places)
         samples, seconds = self._period
+        step, rest = divmod(seconds * 1_000_000_000, samples)
+        if not rest:
+            # Nearly always, and many times faster.
+            start = self.origin + self.first * step
+            return np.asarray(start + where.astype(np.int64) * (self.stride * step), dtype="datetime64[ns]")
         periods, rest = np.divmod(self.first + where.astype(np.int64) * self.stride, samples)
         ns = periods * (seconds * 1_000_000_000) + np.rint(rest * (1e9 / self.rate)).astype(np.int64)
         return np.asarray(self.origin + ns, dtype="datetime64[ns]")
