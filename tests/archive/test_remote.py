@@ -338,6 +338,17 @@ def test_settings_name_an_archive_by_its_url(local, web, monkeypatch, tmp_path) 
     assert Settings().archive_roots[0] == local.root
 
 
+def test_a_deployment_wants_a_folder(monkeypatch, tmp_path) -> None:
+    from workbench_hub.deployment import Deployment
+
+    monkeypatch.setenv("WORKBENCH_STATE", str(tmp_path))
+    monkeypatch.setenv("WORKBENCH_ARCHIVE", "s3://bucket/archive")
+    with pytest.raises(InvalidSetting, match="Mount the archive"):
+        assert Deployment(Settings()).archive
+    monkeypatch.setenv("WORKBENCH_ARCHIVE", str(tmp_path / "here"))
+    assert Deployment(Settings()).archive == tmp_path / "here"
+
+
 def test_text_of_others_is_never_a_url(web, monkeypatch, tmp_path) -> None:
     """A selection, in a Call or a cube, names channels in the archives of the settings."""
     from workbench.calls import Call, Policy
