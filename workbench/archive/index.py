@@ -11,9 +11,9 @@ time.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager, nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
@@ -204,12 +204,19 @@ class Index:
             for path, file in wanted.items()
             if path not in known or known[path][1:] != (file.size, file.mtime_ns, file.inode, 1)
         ]
-        for first in range(0, len(changed), _TOGETHER):
-            some = changed[first : first + _TOGETHER]
-            fresh = list(zip(some, self._read_all(some), strict=True))
-            self._run(partial(_store, fresh=fresh))
-            if len(changed) > _TOGETHER:
-                progress((first + len(fresh)) / len(changed), "reading headers")
+        with self._kept_open() if len(changed) > _TOGETHER else nullcontext():
+            for first in range(0, len(changed), _TOGETHER):
+                some = changed[first : first + _TOGETHER]
+                fresh = list(zip(some, self._read_all(some), strict=True))
+                self._run(partial(_store, fresh=fresh))
+                if len(changed) > _TOGETHER:
+                    progress((first + len(fresh)) / len(changed), "reading headers")
+
+    @contextmanager
+    def _kept_open(self) -> Iterator[None]:
+        """Hold the database open, as whoever closes it last brings all of its log to disk."""
+        with closing(self._connect()):
+            yield
 
     def keep_fingerprints(self, found: Iterable[Stretch]) -> None:
         """Keep the fingerprints of stretches."""
@@ -332,26 +339,32 @@ def _spans(base: sqlite3.Connection, wanted: dict[str, DayFile], bounds: tuple[i
 
 
 def _store(base: sqlite3.Connection, fresh: list[tuple[str, Headers | None]]) -> None:
-    for path, found in fresh:
-        if found is None:
-            base.execute("DELETE FROM file WHERE path = ?", (path,))
-            continue
-        # The number stays the file's: somebody may just have asked for it.
-        ((number,),) = base.execute(_FILE, (path, *found.status, int(found.settled))).fetchall()
-        for table in ("stretch", "span", "fault"):
-            base.execute(f"DELETE FROM {table} WHERE file = ?", (number,))  # noqa: S608
-        base.executemany(
-            f"INSERT INTO stretch VALUES ({number}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-            [(*row, None) for row in stretches.rows(found.scan)],
+    paths = [path for path, _ in fresh]
+    marks = ",".join("?" * len(paths))
+    for table in ("stretch", "span", "fault"):
+        base.execute(
+            f"DELETE FROM {table} WHERE file IN (SELECT id FROM file WHERE path IN ({marks}))",  # noqa: S608
+            paths,
         )
-        base.executemany(
-            f"INSERT INTO span VALUES ({number}, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-            [(place, *row) for place, row in enumerate(successions(found.scan))],
-        )
-        base.executemany(
-            "INSERT INTO fault VALUES (?, ?, ?, ?)",
-            [(number, fault.offset, fault.length, fault.problem) for fault in found.scan.faults],
-        )
+    base.executemany("DELETE FROM file WHERE path = ?", [(path,) for path, found in fresh if found is None])
+    # The number stays the file's: somebody may just have asked for it.
+    numbered = [
+        (base.execute(_FILE, (path, *found.status, int(found.settled))).fetchone()[0], found.scan)
+        for path, found in fresh
+        if found is not None
+    ]
+    base.executemany(
+        "INSERT INTO stretch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+        [(number, *row) for number, scan in numbered for row in stretches.rows(scan)],
+    )
+    base.executemany(
+        "INSERT INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [(number, k, *row) for number, scan in numbered for k, row in enumerate(successions(scan))],
+    )
+    base.executemany(
+        "INSERT INTO fault VALUES (?, ?, ?, ?)",
+        [(number, one.offset, one.length, one.problem) for number, scan in numbered for one in scan.faults],
+    )
 
 
 def _current(base: sqlite3.Connection) -> bool:

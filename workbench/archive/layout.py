@@ -10,10 +10,12 @@ SeisComP Data Structure (SDS), definition 1.0 (GFZ, 1999).
 
 from __future__ import annotations
 
+import datetime
 import re
+from calendar import isleap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from obspy import UTCDateTime
 
@@ -26,8 +28,11 @@ __all__ = ["DAY_NS", "DayFile", "check_id", "day_file", "day_files", "day_of", "
 DAY_NS = 86_400_000_000_000
 """A day, in nanoseconds."""
 
+_1970 = datetime.date(1970, 1, 1).toordinal()
 _ID = re.compile(r"[A-Za-z0-9_-]{1,2}\.[A-Za-z0-9_-]{1,5}\.[A-Za-z0-9_-]{0,2}\.[A-Za-z0-9_-]{1,3}")
-_NAME = re.compile(r"(?P<id>[^.]+\.[^.]+\.[^.]*\.[^.]+)\.(?P<type>[A-Z])\.(?P<year>\d{4})\.(?P<day>\d{3})")
+_NAME = re.compile(
+    r"(?P<id>[^.]+\.[^.]+\.[^.]*\.[^.]+)\.(?P<type>[A-Z])\.(?P<year>\d{4})\.(?P<day>\d{3})", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +95,17 @@ def parse(path: str) -> tuple[str, int, str] | None:
     >>> parse("2018/TA/C26K/BHZ.D/TA.C26K..HHZ.D.2018.224") is None
     True
     """
-    name = _NAME.fullmatch(PurePosixPath(path).name)
-    if name is None or not 1 <= int(name["day"]) <= 366 or int(name["year"]) < 1900:
+    folder, _, file = path.rpartition("/")
+    name = _NAME.fullmatch(file)
+    if name is None:
         return None
-    day = UTCDateTime(int(name["year"]), 1, 1).ns // DAY_NS + int(name["day"]) - 1
-    found = name["id"], day, name["type"]
-    return found if place(*found) == path else None
+    seed_id, kind, year, day = name["id"], name["type"], int(name["year"]), int(name["day"])
+    if year < 1900 or not 1 <= day <= 365 + isleap(year):
+        return None
+    network, station, _, channel = seed_id.split(".")
+    if folder != f"{name['year']}/{network}/{station}/{channel}.{kind}":
+        return None
+    return seed_id, datetime.date(year, 1, 1).toordinal() - _1970 + day - 1, kind
 
 
 def day_files(root: Path | Tree, selection: Selection, *, margin: int = 1) -> Iterator[DayFile]:
@@ -134,11 +144,15 @@ def day_file(root: Path | Tree, path: str) -> DayFile | None:
 
 def _in_folder(tree: Tree, folder: str, selection: Selection, first: int, last: int) -> Iterator[DayFile]:
     wanted = []
+    chosen: dict[str, bool] = {}
     for name in tree.names(folder):
         found = parse(f"{folder}/{name}")
-        if found is None or found[2] != "D":
+        if found is None or found[2] != "D" or not first <= found[1] <= last:
             continue
-        if first <= found[1] <= last and selection.matches(found[0]):
+        # A folder has a file a day, and few channels.
+        if found[0] not in chosen:
+            chosen[found[0]] = selection.matches(found[0])
+        if chosen[found[0]]:
             wanted.append((f"{folder}/{name}", found[0], found[1]))
     return _there(tree, wanted)
 

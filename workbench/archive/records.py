@@ -203,7 +203,9 @@ class _Desk:
     def scan(self) -> Scan:
         """Return what has been read."""
         ids = [_seed_id(code.tobytes()) for code in self.codes[: self.channels]]
-        return _sensible(ids, self.rows[: self.count].copy(), self.wrong[: self.count])
+        # NumPy copies records field by field, and bytes at once.
+        rows = np.frombuffer(bytearray(self.rows[: self.count].tobytes()), RECORD)
+        return _sensible(ids, rows, self.wrong[: self.count])
 
 
 def record_blocks(file: BinaryIO, *, block: int = _BLOCK) -> Iterator[bytes]:

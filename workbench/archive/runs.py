@@ -106,12 +106,11 @@ def from_records(scan: Scan, decoded: Decoded) -> list[Run]:
     A record follows another if it starts within half a sample of where it
     should; libmseed and ObsPy do the same.
     """
-    kinds = np.array([samples.dtype.num for samples in decoded.samples], dtype=np.int64)
-    good = np.flatnonzero([len(samples) > 0 for samples in decoded.samples])
-    good = good[scan.records["rate"][good] > 0]
+    good = np.flatnonzero((decoded.counts > 0) & (scan.records["rate"] > 0))
     if not len(good):
         return []
-    rows, kinds = scan.records[good], kinds[good]
+    rows = scan.records if len(good) == len(scan.records) else scan.records[good]
+    kinds = decoded.kinds[good]
     step = 1e9 / rows["rate"]
     last = rows["start"] + np.rint((rows["n"] - 1) * step).astype(np.int64)
     gap = rows["start"][1:] - last[:-1] - step[:-1]
@@ -135,11 +134,9 @@ def from_records(scan: Scan, decoded: Decoded) -> list[Run]:
 
 def end_to_end(decoded: Decoded, places: npt.NDArray[np.intp]) -> Samples:
     """Put the samples of records end to end; those that lie so in memory already need no copy."""
-    samples = [decoded.samples[place] for place in places]
-    ends = decoded.stop[places]
-    counts = np.array([len(one) for one in samples])
+    ends, counts = decoded.stop[places], decoded.counts[places]
     if ends[0] < 0 or (ends[1:] - counts[1:] != ends[:-1]).any():
-        return np.concatenate(samples)
+        return np.concatenate([decoded.samples[place] for place in places.tolist()])
     first, stop = int(ends[0] - counts[0]), int(ends[-1])
     # All of it is handed on as it is: it owns its memory, so nobody will copy it to have that.
     return decoded.whole if stop - first == len(decoded.whole) else decoded.whole[first:stop]

@@ -8,8 +8,10 @@ the rare encodings of old networks, and all writing, are left to ObsPy.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +21,9 @@ from obspy.io.mseed import InternalMSEEDError, InternalMSEEDWarning
 from workbench.errors import BadInput
 from workbench.maths.steim import DAMAGED, GOOD, SHORT, steim
 
-__all__ = ["ENCODINGS", "Decoded", "decode", "encode"]
+__all__ = ["ENCODINGS", "Decoded", "Samples", "decode", "encode"]
+
+Array = npt.NDArray[np.generic]
 
 ENCODINGS = {
     0: "ASCII",
@@ -45,13 +49,53 @@ _obspy = threading.Lock()
 """ObsPy hands libmseed one set of callbacks for all threads."""
 
 
+class Samples(Sequence[Array]):
+    """The samples of each record, cut out of where they lie together when they are asked for.
+
+    Parameters
+    ----------
+    whole : ndarray of int32
+        Those of all compressed records.
+    stop, counts : ndarray of int, shape (n_records,)
+        Where in it those of a record end, and how many they are.
+    others : dict of int to ndarray
+        Those of the other records, by place.
+    """
+
+    def __init__(
+        self,
+        whole: npt.NDArray[np.int32],
+        stop: npt.NDArray[np.int64],
+        counts: npt.NDArray[np.int64],
+        others: dict[int, Array],
+    ) -> None:
+        self._whole, self._stop, self._counts, self._others = whole, stop, counts, others
+
+    def __len__(self) -> int:
+        return len(self._stop)
+
+    @overload
+    def __getitem__(self, place: int) -> Array: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Array]: ...
+
+    def __getitem__(self, place: int | slice) -> Array | Sequence[Array]:
+        if isinstance(place, slice):
+            return [self[k] for k in range(len(self))[place]]
+        stop, count = int(self._stop[place]), int(self._counts[place])
+        if stop < 0 and count:
+            return self._others[int(place) % len(self)]
+        return self._whole[stop - count : stop] if count else self._whole[:0]
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """Samples of records.
 
     Attributes
     ----------
-    samples : list of ndarray
+    samples : sequence of ndarray
         Of each record, int32, float32 or float64; empty where it is bad.
         Neighbours of one type share memory, end to end.
     bad : dict
@@ -60,12 +104,18 @@ class Decoded:
         What the samples of compressed records are parts of.
     stop : ndarray of int, shape (n_records,)
         Where in it those of each record end; -1 if they are not in it.
+    counts : ndarray of int, shape (n_records,)
+        How many samples of each record there are; 0 where it is bad.
+    kinds : ndarray of int, shape (n_records,)
+        Their type, by the number that NumPy gives it.
     """
 
-    samples: list[npt.NDArray[np.generic]]
+    samples: Sequence[Array]
     bad: dict[int, str]
     whole: npt.NDArray[np.int32]
     stop: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.int64]
+    kinds: npt.NDArray[np.int64]
 
 
 def decode(buffer: bytes | npt.NDArray[np.uint8], records: npt.NDArray[np.void]) -> Decoded:
@@ -78,45 +128,48 @@ def decode(buffer: bytes | npt.NDArray[np.uint8], records: npt.NDArray[np.void])
     records : ndarray of RECORD, shape (n_records,)
     """
     view = np.frombuffer(buffer, dtype=np.uint8)
-    samples: list[npt.NDArray[np.generic]] = [np.zeros(0, np.int32)] * len(records)
+    others: dict[int, Array] = {}
     bad: dict[int, str] = {}
     packed = (records["encoding"] == 10) | (records["encoding"] == 11)
     stop = np.full(len(records), -1, dtype=np.int64)
-    whole = _decode_steim(view, records, np.flatnonzero(packed), samples, bad, stop)
-    for place in np.flatnonzero(~packed):
-        record = records[place]
-        encoding = int(record["encoding"])
-        if record["n"] == 0:
-            continue
-        if encoding in _PLAIN:
-            stored, kind = _PLAIN[encoding]
-            begin = int(record["offset"] + record["data"])
-            form = np.dtype((">" if record["big"] else "<") + stored)
-            samples[place] = (
-                view[begin : begin + int(record["n"]) * form.itemsize].view(form).astype(kind, copy=True)
-            )
-        elif encoding in _RARE:
-            found = _decode_obspy(view, record)
-            if found is None:
-                bad[int(place)] = "the samples cannot be decoded"
-            else:
-                samples[place] = found
-        else:
-            bad[int(place)] = "it holds text" if encoding == 0 else f"encoding {encoding} is not known"
-    return Decoded(samples, bad, whole, stop)
+    whole = _decode_steim(view, records, np.flatnonzero(packed), bad, stop)
+    counts = np.where(stop >= 0, records["n"], 0).astype(np.int64)
+    kinds = np.full(len(records), whole.dtype.num, dtype=np.int64)
+    for place in np.flatnonzero(~packed & (records["n"] > 0)).tolist():
+        found = _decode_other(view, records[place], place, bad)
+        if found is not None:
+            others[place] = found
+            counts[place], kinds[place] = len(found), found.dtype.num
+    return Decoded(Samples(whole, stop, counts, others), bad, whole, stop, counts, kinds)
+
+
+def _decode_other(
+    view: npt.NDArray[np.uint8], record: np.void, place: int, bad: dict[int, str]
+) -> Array | None:
+    encoding = int(record["encoding"])
+    if encoding in _PLAIN:
+        stored, kind = _PLAIN[encoding]
+        begin = int(record["offset"] + record["data"])
+        form = np.dtype((">" if record["big"] else "<") + stored)
+        return view[begin : begin + int(record["n"]) * form.itemsize].view(form).astype(kind, copy=True)
+    found = _decode_obspy(view, record) if encoding in _RARE else None
+    if encoding in _RARE and found is None:
+        bad[place] = "the samples cannot be decoded"
+    elif found is None:
+        bad[place] = "it holds text" if encoding == 0 else f"encoding {encoding} is not known"
+    return found
 
 
 def _decode_steim(
     view: npt.NDArray[np.uint8],
     records: npt.NDArray[np.void],
     places: npt.NDArray[np.intp],
-    samples: list[npt.NDArray[np.generic]],
     bad: dict[int, str],
     stop: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int32]:
     if not len(places):
         return np.zeros(0, np.int32)
-    rows = records[places]
+    rows = records if len(places) == len(records) else records[places]
     counts = rows["n"].astype(np.int64)
     out, status = steim(
         view,
@@ -126,15 +179,9 @@ def _decode_steim(
         np.where(rows["encoding"] == 10, 1, 2).astype(np.uint8),
         rows["big"].astype(np.bool_),
     )
-    ends = np.cumsum(counts)
-    for place, end, count, state in zip(
-        places.tolist(), ends.tolist(), counts.tolist(), status.tolist(), strict=True
-    ):
-        if state == GOOD:
-            samples[place] = out[end - count : end]
-        else:
-            bad[place] = _STEIM[state]
-    stop[places] = np.where(status == GOOD, ends, -1)
+    stop[places] = np.where(status == GOOD, np.cumsum(counts), -1)
+    for k in np.flatnonzero(status != GOOD).tolist():
+        bad[int(places[k])] = _STEIM[int(status[k])]
     return out
 
 

@@ -50,10 +50,12 @@ class Row(NamedTuple):
 
 def successions(scan: Scan) -> list[Row]:
     """Return the spans of a file: records of a channel that follow each other, each UTC day on its own."""
-    found, rates = follow.successions(follow.usable(scan.records), len(scan.ids))
-    columns = [column.tolist() for column in (found[:, 1], found[:, 2], rates, found[:, 3], found[:, 4])]
-    names = [scan.ids[channel] for channel in found[:, 0].tolist()]
-    return list(map(Row, names, *columns))
+    found, rates = follow.successions(scan.records, len(scan.ids))
+    ids = scan.ids
+    return [
+        Row(ids[channel], start, end, rate, n, records)
+        for (channel, start, end, n, records), rate in zip(found.tolist(), rates.tolist(), strict=True)
+    ]
 
 
 def of_runs(runs: Iterable[Run]) -> list[Row]:

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from workbench.archive.records import Scan
 from workbench.maths import follow
-from workbench.maths.follow import usable
 
 __all__ = ["Stretch", "digest", "rows", "stretches"]
 
@@ -66,27 +65,13 @@ def stretches(path: str, scan: Scan) -> list[Stretch]:
 
 def rows(scan: Scan) -> list[tuple[Any, ...]]:
     """Return what `stretches` returns, as plain values and without the path."""
-    records = usable(scan.records)
-    if not len(records):
-        return []
-    firsts = follow.stretches(records, _BYTES)
-    head, tail = records[firsts], records[np.append(firsts[1:], len(records)) - 1]
-    columns = (
-        head["offset"],
-        tail["offset"] + tail["length"] - head["offset"],
-        head["channel"],
-        np.minimum(head["start"], tail["end"]),
-        tail["end"],
-        head["rate"],
-        np.add.reduceat(records["n"], firsts, dtype=np.int64),
-        head["length"],
-        head["encoding"],
-        tail["leap"].astype(np.int64),
-    )
+    found, rates = follow.stretches(scan.records, _BYTES)
     ids = scan.ids
     return [
-        (offset, length, ids[channel], *rest)
-        for offset, length, channel, *rest in zip(*(column.tolist() for column in columns), strict=True)
+        (offset, length, ids[channel], start, end, rate, n, record_length, encoding, leap)
+        for (offset, length, channel, start, end, n, record_length, encoding, leap), rate in zip(
+            found.tolist(), rates.tolist(), strict=True
+        )
     ]
 
 

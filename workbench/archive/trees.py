@@ -110,7 +110,7 @@ class Local:
     def names(self, folder: str) -> list[str]:
         """Return what is in a folder, sorted."""
         try:
-            return sorted(item.name for item in (self.root / folder).iterdir())
+            return sorted(os.listdir(f"{self.root}/{folder}"))  # noqa: PTH208
         except OSError:
             return []
 
@@ -120,16 +120,18 @@ class Local:
 
     def statuses(self, paths: Sequence[str]) -> Iterator[Status | None]:
         """Go through the status of each file, None for those that are gone, or out of reach."""
+        root = str(self.root)
         for path in paths:
             try:
-                yield _status((self.root / path).stat())
+                # There are thousands, and a Path costs ten times what this does.
+                yield _status(os.stat(f"{root}/{path}"))  # noqa: PTH116
             except OSError:
                 yield None
 
     def headers(self, path: str) -> Headers | None:
         """Read the headers of all records of a file; None if it is gone."""
         try:
-            with (self.root / path).open("rb") as file:
+            with open(f"{self.root}/{path}", "rb", buffering=0) as file:  # noqa: PTH123
                 before = os.fstat(file.fileno())
                 found = scan_file(file)
                 after = os.fstat(file.fileno())

@@ -215,6 +215,11 @@ def _finite(channel: str, traces: list[Trace]) -> list[Segment]:
                 "Give one row of integers or floats.",
             )
             continue
+        if values.dtype == np.int32 and not np.ma.is_masked(trace.data):
+            # Most there are, and a mask for each sample would cost as much as to look at it.
+            if len(values):
+                pieces.append(Segment(channel, trace.stats.starttime.ns, rate, values))
+            continue
         good = ~np.ma.getmaskarray(trace.data)
         if np.issubdtype(values.dtype, np.floating):
             values = values.astype(np.float64, copy=False)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-__all__ = ["stretches", "successions", "usable"]
+__all__ = ["stretches", "successions"]
 
 _DAY = 86_400_000_000_000
 
@@ -21,45 +19,61 @@ def _follows(before, after):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _stretches(rows, longest, firsts):  # type: ignore[no-untyped-def]
+def _stretches(rows, longest, out, rates):  # type: ignore[no-untyped-def]
     count = 0
+    before = rows[0]
     for k in range(rows.size):
         row = rows[k]
-        new = k == 0
-        if not new:
-            before = rows[k - 1]
-            new = (
-                before["offset"] + before["length"] != row["offset"]
-                or before["channel"] != row["channel"]
-                or before["rate"] != row["rate"]
-                or before["encoding"] != row["encoding"]
-                or before["length"] != row["length"]
-                or row["offset"] - rows[firsts[count - 1]]["offset"] + row["length"] > longest
-                or not _follows(before, row)
-            )
-        if new:
-            firsts[count] = k
+        if row["n"] <= 0 or row["rate"] <= 0:
+            continue
+        if (
+            count == 0
+            or before["offset"] + before["length"] != row["offset"]
+            or before["channel"] != row["channel"]
+            or before["rate"] != row["rate"]
+            or before["encoding"] != row["encoding"]
+            or before["length"] != row["length"]
+            or row["offset"] + row["length"] - out[count - 1, 0] > longest
+            or not _follows(before, row)
+        ):
+            out[count, 0], out[count, 2], out[count, 3] = row["offset"], row["channel"], row["start"]
+            out[count, 5], out[count, 6], out[count, 7] = 0, row["length"], row["encoding"]
+            rates[count] = row["rate"]
             count += 1
+        mine = out[count - 1]
+        mine[1] = row["offset"] + row["length"] - mine[0]
+        mine[4] = row["end"]
+        mine[5] += row["n"]
+        mine[8] = row["leap"]
+        before = row
+    for k in range(count):
+        out[k, 3] = min(out[k, 3], out[k, 4])
     return count
 
 
-def stretches(rows: npt.NDArray[np.void], longest: int) -> npt.NDArray[np.int64]:
+def stretches(
+    rows: npt.NDArray[np.void], longest: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Group records that follow each other in time and in their file.
 
     Parameters
     ----------
     rows : ndarray of RECORD, shape (n_records,)
-        In the order of the file, all with samples and a rate.
+        In the order of the file; those without samples or rate are passed over.
     longest : int
         Bytes that a group may have, if it is of more than one record.
 
     Returns
     -------
-    ndarray, shape (n_groups,)
-        The first record of each.
+    found : ndarray of int64, shape (n_groups, 9)
+        Offset and length (bytes), channel, first and last sample (ns since
+        1970), samples, length of a record, encoding, leap second.
+    rates : ndarray, shape (n_groups,)
+        Samples a second.
     """
-    firsts = np.empty(len(rows), np.int64)
-    return firsts[: _stretches(rows, longest, firsts)]
+    found, rates = np.empty((len(rows), 9), np.int64), np.empty(len(rows))
+    count = _stretches(rows, longest, found, rates) if len(rows) else 0
+    return found[:count], rates[:count]
 
 
 @njit(cache=True, nogil=True)
@@ -67,6 +81,8 @@ def _successions(rows, last, home, out, rates):  # type: ignore[no-untyped-def]
     count = 0
     for k in range(rows.size):
         row = rows[k]
+        if row["n"] <= 0 or row["rate"] <= 0:
+            continue
         channel = row["channel"]
         before = last[channel]
         if before >= 0:
@@ -103,7 +119,7 @@ def successions(
     Parameters
     ----------
     rows : ndarray of RECORD, shape (n_records,)
-        In the order of the file, all with samples and a rate.
+        In the order of the file; those without samples or rate are passed over.
     channels : int
         How many there are.
 
@@ -118,8 +134,3 @@ def successions(
     last, home = np.full(channels, -1), np.full(channels, -1)
     count = _successions(rows, last, home, found, rates)
     return found[:count], rates[:count]
-
-
-def usable(rows: npt.NDArray[Any]) -> npt.NDArray[np.void]:
-    """Return the records that have samples and a rate."""
-    return rows[(rows["n"] > 0) & (rows["rate"] > 0)]
