@@ -15,6 +15,7 @@ from rich.table import Table
 from workbench.errors import InvalidSetting, Unavailable, WorkbenchError
 from workbench_hub import supervision
 from workbench_slurm import enforcement, lifecycle
+from workbench_slurm.accounting import installed
 from workbench_slurm.cluster import Cluster
 from workbench_slurm.health import node_states, reasons, well
 
@@ -70,6 +71,11 @@ def main(context: click.Context, state: Path) -> None:
     type=click.Path(path_type=Path, exists=True),
     help="What wb-exec shows read-only besides the home.",
 )
+@click.option(
+    "--accounting/--no-accounting",
+    default=None,
+    help="With slurmdbd and MariaDB; by default where they are installed.",
+)
 @click.pass_obj
 def up(
     cluster: Cluster,
@@ -79,6 +85,7 @@ def up(
     silence: int,
     limits: str,
     archives: tuple[Path, ...],
+    accounting: bool | None,
 ) -> None:
     """Start the cluster and wait until it is well."""
     begun = monotonic()
@@ -88,7 +95,13 @@ def up(
         running = supervision.pid(cluster) is not None
         if not running:
             cluster.choose(
-                nodes, address=address, memory=memory, silence=silence, limits=limits, archives=archives
+                nodes,
+                address=address,
+                memory=memory,
+                silence=silence,
+                limits=limits,
+                archives=archives,
+                accounting=installed() if accounting is None else accounting,
             )
             lifecycle.start(cluster)
     lifecycle.wait(cluster, say=lambda words: None if running else click.echo(words))

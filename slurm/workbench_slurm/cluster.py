@@ -3,6 +3,7 @@
 ::
 
     control/   what slurmctld writes: state of jobs, who ran them
+    database/  MariaDB's, where slurmdbd keeps who used how much
     etc/       slurm.conf and what belongs to it, readable by everybody
     images/    what jobs run in, by digest
     logs/      a log for each daemon
@@ -57,7 +58,7 @@ class Plan:
     nodes : tuple of str
         Their names, which no other cluster of this machine has.
     ports : dict
-        By name: ``controller`` and each node.
+        By name: ``controller``, ``accounting`` and each node.
     address : str
         Where controller and nodes listen, and nowhere else.
     cpus, memory : int
@@ -68,6 +69,8 @@ class Plan:
         How memory limits are enforced: see `enforcement.ENFORCEMENTS`.
     archives : tuple of str
         What of this machine `wb-exec` shows read-only besides the home.
+    accounting : bool
+        Whether slurmdbd runs.
     """
 
     nodes: tuple[str, ...]
@@ -78,6 +81,7 @@ class Plan:
     silence: int
     limits: str
     archives: tuple[str, ...] = ()
+    accounting: bool = False
 
 
 class Cluster(Supervised):
@@ -90,6 +94,8 @@ class Cluster(Supervised):
         self.control = state / "control"
         self.munge = state / "munge"
         self.munge_socket = self.munge / "socket"
+        self.database = state / "database"
+        self.database_socket = self.database / "socket"
         self.spool = state / "spool"
         self.tmp = state / "tmp"
         self.usage = state / "usage"
@@ -121,6 +127,7 @@ class Cluster(Supervised):
         silence: int,
         limits: str,
         archives: Sequence[Path] = (),
+        accounting: bool = False,
     ) -> Plan:
         """Choose what it is to be; ports that it had stay where they are free.
 
@@ -141,14 +148,14 @@ class Cluster(Supervised):
         names = tuple(f"{tag}n{number + 1}" for number in range(nodes))
         known = self.plan.ports if self.exists else {}
         ports: dict[str, int] = {}
-        for name in ("controller", *names):
+        for name in ("controller", "accounting", *names):
             port = known.get(name, 0)
             usable = port and port not in ports.values() and is_free(port)
             ports[name] = port if usable else free_port({*ports.values()})
         cpus = len(os.sched_getaffinity(0))
         way = enforcement.chosen(limits).name
         shown = tuple(str(path.absolute()) for path in archives)
-        plan = Plan(names, ports, address, cpus, each, silence, way, shown)
+        plan = Plan(names, ports, address, cpus, each, silence, way, shown, accounting)
         write(self.state / "cluster.json", json.dumps(asdict(plan), indent=1) + "\n")
         self.__dict__.pop("plan", None)
         return plan

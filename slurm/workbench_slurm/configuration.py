@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from workbench_hub.deployment import write
+from workbench_slurm import accounting
 from workbench_slurm.cluster import MUNGE, SLURM, Cluster, source
 from workbench_slurm.enforcement import ENFORCEMENTS
 
@@ -43,6 +45,8 @@ def create(cluster: Cluster) -> None:
         shutil.chown(path, MUNGE, MUNGE)
     for node in cluster.plan.nodes:
         (cluster.spool / node).mkdir(mode=0o755, exist_ok=True)
+    if cluster.plan.accounting:
+        accounting.create(cluster)
 
 
 def write_all(cluster: Cluster) -> None:
@@ -65,7 +69,8 @@ def write_all(cluster: Cluster) -> None:
         "state": cluster.state,
         "control": cluster.control,
         "scripts": cluster.etc,
-        "accounting": "AccountingStorageType=accounting_storage/none",
+        "accounting": _accounting(cluster),
+        "accounting_port": plan.ports["accounting"],
         "silence": plan.silence,
         "nodes": "\n".join(nodes),
         "memory_per_cpu": plan.memory // plan.cpus // 2,
@@ -73,10 +78,31 @@ def write_all(cluster: Cluster) -> None:
     }
     for name in _TEMPLATES:
         write(cluster.etc / name, Template(source(name).read_text()).substitute(values))
+    if plan.accounting:
+        _private(cluster, values)
     for name in (*_SCRIPTS, "job_submit.lua"):
         _copy(source(name), cluster.etc / name, 0o755 if name in _SCRIPTS else 0o644)
     _copy(source("wb-exec"), cluster.exec, 0o755)
     write(cluster.etc / "wb-exec.json", json.dumps(_seen(cluster), indent=1) + "\n")
+
+
+def _accounting(cluster: Cluster) -> str:
+    if not cluster.plan.accounting:
+        return "AccountingStorageType=accounting_storage/none"
+    lines = (
+        "Type=accounting_storage/slurmdbd",
+        "Host=127.0.0.1",
+        f"Port={cluster.plan.ports['accounting']}",
+        f"Pass={cluster.munge_socket}",  # which is no password, but where munge is
+    )
+    return "\n".join(f"AccountingStorage{line}" for line in lines)
+
+
+def _private(cluster: Cluster, values: Mapping[str, object]) -> None:
+    """Write slurmdbd.conf, which slurmdbd wants to be its own and nobody else's to read."""
+    path = cluster.etc / "slurmdbd.conf"
+    write(path, Template(source(path.name).read_text()).substitute(values), mode=0o600)
+    shutil.chown(path, SLURM, SLURM)
 
 
 def _seen(cluster: Cluster) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import subprocess
 
 from workbench.errors import Unavailable
 from workbench_hub.processes import Process
+from workbench_slurm.accounting import database_ready
 from workbench_slurm.cluster import Cluster, program
 from workbench_slurm.processes import node_of
 
@@ -22,6 +23,10 @@ def well(cluster: Cluster, process: Process) -> bool:
             return _munge(cluster)
         if process.name == "slurmctld":
             return "UP" in cluster.ask("scontrol", "ping")
+        if process.name == "database":
+            return database_ready(cluster)
+        if process.name == "slurmdbd":
+            return bool(cluster.ask("sacctmgr", "--noheader", "--parsable2", "show", "stats"))
         node = node_of(process.name)
         return node is None or _fit(node_states(cluster).get(node, "unknown"))
     except (Unavailable, subprocess.TimeoutExpired):

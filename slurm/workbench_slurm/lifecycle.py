@@ -16,7 +16,7 @@ from workbench_hub import supervision
 from workbench_hub.health import wait_for
 from workbench_hub.lifecycle import tail
 from workbench_hub.processes import Process
-from workbench_slurm import configuration, enforcement
+from workbench_slurm import accounting, configuration, enforcement
 from workbench_slurm.cluster import MUNGE, SLURM, Cluster, program
 from workbench_slurm.health import node_states, reasons, well
 from workbench_slurm.jobs import waiting_or_running
@@ -82,6 +82,8 @@ def wait(cluster: Cluster, say: Callable[[str], None] = lambda words: None) -> N
             lines = "".join(tail(cluster.logs / f"{process.name}.log", 10))
             raise Unavailable(process.name, f"did not become well:\n{lines}") from error
         say(f"  {process.name:<16} {process.what:<40} well   {monotonic() - begun:5.1f} s")
+    if cluster.plan.accounting:
+        accounting.associate(cluster, cluster.users.all())
 
 
 def _well(cluster: Cluster, process: Process) -> bool:

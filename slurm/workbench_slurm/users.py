@@ -11,17 +11,20 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from workbench.errors import InvalidSetting
 from workbench_hub.deployment import write
 
-__all__ = ["FIRST", "User", "Users", "environment", "library"]
+__all__ = ["EVERYBODY", "FIRST", "User", "Users", "environment", "library"]
 
 FIRST = 1000
 """Lowest uid of a person."""
+
+EVERYBODY = "everybody"
+"""The account of those who have no other."""
 
 _NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 _LARGEST = 2**31 - 2
@@ -42,6 +45,8 @@ class User:
         Absolute path.
     groups : dict of str to int
         Further groups: gid by name.
+    accounts : sequence of str
+        SLURM's accounts that the user's jobs may be counted on, the usual one first.
     """
 
     name: str
@@ -49,12 +54,13 @@ class User:
     gid: int
     home: str
     groups: Mapping[str, int] = field(default_factory=dict)
+    accounts: Sequence[str] = (EVERYBODY,)
 
     def check(self) -> None:
         """Raise `InvalidSetting` if a passwd file cannot hold it, or if it is nobody who may submit."""
-        for name in (self.name, *self.groups):
+        for name in (self.name, *self.groups, *self.accounts):
             if not _NAME.fullmatch(name):
-                raise InvalidSetting(repr(name), "is no name of a user or group")
+                raise InvalidSetting(repr(name), "is no name of a user, group or account")
         for number in (self.uid, self.gid, *self.groups.values()):
             if not FIRST <= number <= _LARGEST:
                 raise InvalidSetting(f"{self.name}: {number}", f"is not between {FIRST} and {_LARGEST}")

@@ -18,7 +18,7 @@ from workbench_hub.health import wait_for
 from workbench_slurm import enforcement, lifecycle
 from workbench_slurm.cluster import Cluster
 from workbench_slurm.health import node_states, well
-from workbench_slurm.users import User
+from workbench_slurm.users import EVERYBODY, User
 
 PROGRAM = Path(sys.executable).with_name("workbench-slurm")
 UIDS = {"anna": 20101, "ben": 20102}
@@ -224,7 +224,7 @@ def slurmed(*options: str) -> Iterator[Slurm]:
             home.mkdir(mode=0o700)
             os.chown(home, uid, uid)
             groups = {"volcano": VOLCANO} if name == "anna" else {}
-            slurm.people[name] = User(name, uid, uid, str(home), groups)
+            slurm.people[name] = User(name, uid, uid, str(home), groups, (*groups, EVERYBODY))
             slurm.cluster.users.add(slurm.people[name])
         done = slurm.command("up", *options)
         assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{slurm.logs()}"

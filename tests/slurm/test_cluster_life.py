@@ -10,9 +10,10 @@ from time import monotonic, time
 
 import pytest
 
-from slurmed import Slurm, leftovers, slurmed
+from slurmed import UIDS, Slurm, leftovers, slurmed
 from workbench_hub import supervision
 from workbench_hub.health import wait_for
+from workbench_slurm.usage import used
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(180)]
 
@@ -27,7 +28,7 @@ def own(request: pytest.FixtureRequest) -> Iterator[Slurm]:
 
     if reason := helper.why_not():
         request.getfixturevalue("missing")("slurm", reason)
-    with slurmed("--nodes", "2", "--silence", "8") as running:
+    with slurmed("--nodes", "2", "--silence", "6") as running:
         yield running
 
 
@@ -58,8 +59,12 @@ def finish(slurm: Slurm, job: int) -> None:
     assert slurm.output(job).endswith("done\n")
 
 
-@pytest.mark.parametrize("daemon", ["munged", "slurmctld", "slurmd", "supervisor"])
-def test_a_job_outlives_the_death_of_a_daemon(cluster: Slurm, eventually: Callable[..., None], daemon: str):
+@pytest.mark.parametrize("daemon", ["munged", "database", "slurmdbd", "slurmctld", "slurmd", "supervisor"])
+def test_a_job_outlives_the_death_of_a_daemon(
+    cluster: Slurm, eventually: Callable[..., None], missing: Callable[[str, str], None], daemon: str
+):
+    if daemon not in {process.name for process in cluster.cluster.processes()} | {"slurmd", "supervisor"}:
+        missing("slurm", f"there is no {daemon}; as root: apt-get install slurmdbd mariadb-server")
     job = running(cluster)
     daemon = f"slurmd-{cluster.node_of(job)}" if daemon == "slurmd" else daemon
     dead = cluster.pid(daemon)
@@ -121,7 +126,7 @@ def test_a_second_up_changes_nothing(cluster: Slurm):
 @pytest.fixture(scope="module")
 def polling(own: Slurm) -> Iterator[Slurm]:
     """Return another cluster on the same machine, which does without control groups."""
-    with slurmed("--nodes", "1", "--limits", "polling") as other:
+    with slurmed("--nodes", "1", "--limits", "polling", "--no-accounting") as other:
         yield other
 
 
@@ -142,6 +147,17 @@ def test_memory_limits_hold_without_control_groups(polling: Slurm):
     assert polling.wait(job, seconds=40) in ("OUT_OF_MEMORY", "CANCELLED", "FAILED")
     assert "never" not in polling.output(job)
     assert "memory limit" in polling.output(job).lower()
+
+
+def test_what_a_user_writes_gets_into_no_record(polling: Slurm):
+    account = 'x","uid":0,"\n{'
+    job = polling.submit("true", f"--account={account}", '--job-name="}')
+    assert polling.wait(job) == "COMPLETED"
+    wait_for(lambda: any(row.job == job and row.user for row in used(polling.cluster)), 20, "the record")
+    row = next(row for row in used(polling.cluster) if row.job == job)
+    assert (row.uid, row.user, row.account) == (UIDS["anna"], "anna", "xuid0")
+    # Without control groups nobody has counted.
+    assert (row.cpu_seconds, row.memory) == (None, None)
 
 
 def test_what_jobs_leave_running_ends_without_control_groups_too(polling: Slurm):
@@ -166,7 +182,7 @@ def test_a_node_that_says_it_has_more_memory_than_it_has_gets_no_job():
 
 def test_down_ends_jobs_and_leaves_nothing():
     begun = monotonic()
-    with slurmed("--nodes", "2") as slurm:
+    with slurmed("--nodes", "2", "--no-accounting") as slurm:
         job = slurm.submit("hostname")
         assert slurm.wait(job) == "COMPLETED"
         seconds = monotonic() - begun
@@ -178,12 +194,12 @@ def test_down_ends_jobs_and_leaves_nothing():
         assert "1 jobs were cancelled" in said.stdout
         assert leftovers(slurm.cluster) == []
         # It comes up again as it was, and knows its jobs.
-        assert slurm.command("up", "--nodes", "2").returncode == 0
+        assert slurm.command("up", "--nodes", "2", "--no-accounting").returncode == 0
         assert slurm.state(stubborn) == "CANCELLED"
 
 
 def test_down_after_a_power_cut_leaves_nothing():
-    with slurmed("--nodes", "1") as slurm:
+    with slurmed("--nodes", "1", "--no-accounting") as slurm:
         job = slurm.submit("sleep 600")
         assert slurm.wait(job, "RUNNING") == "RUNNING"
         doomed = [slurm.pid("guardian"), slurm.pid("supervisor"), slurm.pid("slurmctld")]

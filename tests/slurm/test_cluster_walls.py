@@ -130,12 +130,9 @@ def test_keys_state_and_logs_are_closed(slurm: Slurm):
 
 
 @pytest.fixture
-def foreign(tmp_path: Path, eventually: Callable[..., None]) -> Iterator[Path]:
+def foreign(open_folder: Path, eventually: Callable[..., None]) -> Iterator[Path]:
     """Return the socket of a munged that has a key of its own."""
-    folder = tmp_path
-    folder.chmod(0o755)
-    for above in folder.parents[:3]:
-        above.chmod(above.stat().st_mode | 0o011)
+    folder = open_folder
     key, socket = folder / "key", folder / "socket"
     key.write_bytes(os.urandom(128))
     key.chmod(0o600)

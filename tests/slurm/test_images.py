@@ -178,7 +178,7 @@ def test_the_workers_image_runs_by_its_digest(slurm: Slurm, docker_daemon, catal
     done = slurm.command("image", "add", digest, "--docker", docker_daemon.url)
     assert (done.returncode, done.stdout.strip()) == (0, digest), done.stderr
     script = (
-        "import numba, json, os, sys, time, workbench, workbench.maths.triggers as t\n"
+        "import json, os, sys, numba, workbench.kernels.triggers\n"
         "print(json.dumps([sys.executable, os.environ['NUMBA_CACHE_DIR'], os.environ['JUPYTER_IMAGE_SPEC'],"
         " os.getuid(), sum(len(f) for _, _, f in os.walk('/tmp/numba')) > 0]))"
     )
