@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from annotated_types import Ge
+from annotated_types import Ge, Lt
 
 from workbench.errors import InvalidSetting, MissingResponse, NoData
 from workbench.kernel import kernel
 from workbench.kernels._amplitudes import amplitudes
 from workbench.kernels._completeness import measured
+from workbench.kernels._psd import densities
 from workbench.kernels._responses import Responses
 from workbench.kernels._spans import by_channel, of_waveforms
 from workbench.kernels._velocity import Bands
 from workbench.kernels._windows import moment, nanoseconds
 from workbench.nouns import Dataset, Spans, Stations, Waveforms
-from workbench.units import Hertz, Seconds
+from workbench.units import Fraction, Hertz, Seconds
 
 _SLOWEST = 200.0
 """Twice the spacing of the slowest channels that archives hold (UH?, 0.01 Hz), s."""
@@ -204,3 +205,76 @@ def rms(
         raise MissingResponse("stations", "are not given, and bands need their responses", "Give StationXML.")
     responses = Responses(stations) if bands and stations is not None else None
     return amplitudes(name, waveforms, length, part, chosen, responses)
+
+
+def _step(settings: Any) -> float:
+    return float(settings.length * (1 - settings.overlap))
+
+
+@kernel(per="channel", lead=_ROUNDED, trail=lambda settings: settings.length, grid=_step)
+def psd(
+    waveforms: Waveforms,
+    stations: Stations,
+    *,
+    length: Annotated[Seconds, Ge(1)] = 3600.0,
+    overlap: Annotated[Fraction, Lt(1)] = 0.5,
+) -> Dataset:
+    """Measure the noise of each channel: its power spectral density, window by window.
+
+    The method of McNamara and Buland: 13 or more pieces of a window that
+    overlap by 3/4, each without its straight line and tapered, are averaged;
+    the instrument is taken off; levels are averaged over whole octaves, every
+    eighth of an octave.
+
+    Parameters
+    ----------
+    waveforms : Waveforms
+        In counts.
+    stations : Stations
+        With responses.
+    length : Seconds
+        Length of a window.
+    overlap : Fraction
+        What a window has in common with the next one.  Windows begin at
+        multiples of the rest of `length` since 1970.
+
+    Returns
+    -------
+    Dataset
+        By ``channel`` (SEED id), ``time`` (begin of the window) and ``period``
+        (s, powers of two to the eighths): ``psd``, in dB relative to
+        1 (m/s**2)**2/Hz.  NaN for windows with a gap, with a value that
+        repeats for 2 s and 50 samples, and for periods that a sampling rate
+        does not have.
+
+    Raises
+    ------
+    InvalidSetting
+        If windows do not begin at whole nanoseconds.
+    MissingResponse
+        If no channel has a usable response.
+    NoData
+        If no window is without a gap.
+
+    Notes
+    -----
+    Agrees with ObsPy's ``PPSD`` with its defaults, for windows without a gap
+    and the same `period_limits`, to 0.01 dB.  Cut into tiles along the
+    windows, parts and whole agree to the bit.
+
+    References
+    ----------
+    McNamara, D. E. and Buland, R. P. (2004). Ambient noise levels in the
+    continental United States. BSSA 94, 1517-1527.
+
+    Examples
+    --------
+    >>> import obspy
+    >>> found = psd(obspy.read().select(channel="EHZ"), obspy.read_inventory(), length=10.0)
+    >>> found["psd"].sel(period=0.5).values.round(1).tolist()
+    [[-123.5, -123.9, -138.5, -144.8]]
+    """
+    name = "quality.psd"
+    window = nanoseconds(name, "length", length)
+    step = nanoseconds(name, "length * (1 - overlap)", length * (1 - overlap))
+    return densities(name, waveforms, Responses(stations), window, step)
