@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from click.testing import CliRunner
+from dask import config
 from obspy import Catalog, UTCDateTime, read_inventory
 
 from tests.archive.conftest import mseed, trace
@@ -117,11 +118,12 @@ def test_a_cube_of_it_is_the_cube_of_the_folder(remote, local) -> None:
     found, expected = (
         xr.open_dataset(spec, engine="workbench", archive=one, chunks={}) for one in (remote, local)
     )
-    xr.testing.assert_identical(
-        found.sel(time="2020-03-01T07").load(), expected.sel(time="2020-03-01T07").load()
-    )
+    hour = "2020-03-01T07"
+    # In this process: another has another file system in memory.
+    with config.set(scheduler="threads"):
+        xr.testing.assert_identical(found.sel(time=hour).load(), expected.sel(time=hour).load())
+        assert int(found.valid.sum()) == int(expected.valid.sum())
     assert found.chunks == expected.chunks
-    assert int(found.valid.sum()) == int(expected.valid.sum())
 
 
 def test_it_can_be_pickled_and_used_by_threads(remote, local) -> None:
@@ -140,6 +142,16 @@ def test_it_can_be_pickled_and_used_by_threads(remote, local) -> None:
     for one in threads:
         one.join()
     assert results == [True] * 12
+
+
+def test_workers_read_it_too(web, local, dask, tmp_path) -> None:
+    remote = Remote(web.url, index=tmp_path / "i.sqlite", headers={"X-Any": "thing"})
+    found, expected = (
+        xr.open_dataset("sds:IV.BOB..BH?", engine="workbench", archive=one, chunks={})
+        for one in (remote, local)
+    )
+    sums = [cube.data.astype(np.int64).sum("time") for cube in (found, expected)]
+    assert dask.compute(sums[0], sync=True).values.tolist() == sums[1].values.tolist()
 
 
 def test_what_is_indexed_is_read_in_part(web, tmp_path) -> None:
