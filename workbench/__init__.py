@@ -26,6 +26,7 @@ _HOMES = {
     "Triggers": "workbench.nouns",
     "VelocityModel": "workbench.nouns",
     "WorkbenchError": "workbench.errors",
+    "cluster": "workbench.jobs.clusters",
     "default_sources": "workbench.archive",
     "map": "workbench.jobs.fanout",
 }

@@ -20,6 +20,7 @@ __all__ = ["app", "main"]
 _COMMANDS = {
     "archive": ("workbench.cli.archive", "archive", "Waveform archives: add, ls, check, fetch."),
     "describe": ("workbench.cli.catalogue", "describe", "Print all about a kernel, as JSON."),
+    "doctor": ("workbench.cli.doctor", "doctor", "Try out what does not work, and say why."),
     "kernel": ("workbench.cli.scaffold", "kernel", "Add a kernel of your own."),
     "list": ("workbench.cli.catalogue", "list_kernels", "List the kernels, a sentence each."),
     "run": ("workbench.cli.run", "run", "Run a kernel on data, or a Call file."),

@@ -184,7 +184,8 @@ def _boot() -> str:
 def _root(settings: Settings) -> Path:
     root = settings.jobs_dir / "clusters"
     try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (settings.jobs_dir, root):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if root.stat().st_uid != os.geteuid():
             raise InvalidSetting(
                 str(root), "belongs to somebody else", "Set WORKBENCH_JOBS to a folder of yours."

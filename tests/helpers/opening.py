@@ -1,0 +1,41 @@
+"""Fixtures that open notebooks of users of the cluster: ``pytest_plugins = ["opening"]`` in a test module."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notebooks import Notebook
+from ordinary import ordinary_python
+
+if TYPE_CHECKING:
+    from slurmed import Slurm
+
+
+@pytest.fixture(scope="session")
+def person_python() -> Iterator[Path]:
+    """Return a Python that users of the cluster can run, with the workbench."""
+    # Not below /tmp, in whose place a job sees its own.
+    folder = Path(tempfile.mkdtemp(prefix="wbt-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    yield ordinary_python(folder / "python")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def notebook(slurm: Slurm, person_python: Path) -> Iterator[Callable[..., Notebook]]:
+    """Open a notebook: ``notebook()``, ``notebook("ben", more={"PATH": ...})``; all are closed at the end."""
+    opened: list[Notebook] = []
+
+    def open_one(user: str = "anna", more: Mapping[str, str] | None = None) -> Notebook:
+        opened.append(Notebook(slurm, person_python, user, more))
+        return opened[-1]
+
+    yield open_one
+    for one in opened:
+        one.close()

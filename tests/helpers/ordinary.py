@@ -1,0 +1,46 @@
+"""A Python that an ordinary user of this machine can run, with the workbench as it is now.
+
+The tests' own may lie where only root gets, and the sources may change while a
+test runs.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = (ROOT / "workbench", ROOT / "hub/workbench_hub")
+
+
+def ordinary_python(folder: Path) -> Path:
+    """Make an environment in a folder, which everybody may read; return its Python."""
+    binary = next((path for path in _candidates() if _runs_for_all(path)), None)
+    assert binary is not None, "no Python of this version that an ordinary user can run"
+    site = folder / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+    for path in (site, folder / "bin", folder / "sources"):
+        path.mkdir(parents=True)
+    (folder / "bin/python").symlink_to(binary)
+    (folder / "pyvenv.cfg").write_text(f"home = {binary.parent}\ninclude-system-site-packages = false\n")
+    for package in PACKAGES:
+        shutil.copytree(
+            package, folder / "sources" / package.name, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    (site / "all.pth").write_text(f"{folder / 'sources'}\n{sysconfig.get_path('purelib')}\n")
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
+    return folder / "bin/python"
+
+
+def _candidates() -> list[Path]:
+    name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    return [Path(sys.executable).resolve(), Path("/usr/bin") / name, Path("/usr/local/bin") / name]
+
+
+def _runs_for_all(path: Path) -> bool:
+    folders = all(parent.stat().st_mode & 0o001 for parent in path.parents if parent.exists())
+    return path.is_file() and folders and os.access(path, os.X_OK) and bool(path.stat().st_mode & 0o001)

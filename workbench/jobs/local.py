@@ -1,0 +1,66 @@
+"""Dask on the cores of this machine, as closed to others as on a cluster."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import dask
+from distributed import Nanny
+from distributed.deploy.spec import SpecCluster
+from distributed.security import Security
+
+from workbench.jobs.dashboard import Scheduler, link
+
+__all__ = ["Local", "local"]
+
+_HERE = "127.0.0.1"
+
+
+class Local(SpecCluster):
+    """Workers that are processes beside this one."""
+
+    scheduler: Any
+
+    @property
+    def dashboard_link(self) -> str:
+        """Where the owner sees what the cluster does."""
+        return link(self.scheduler)
+
+
+def local(minimum: int, maximum: int, cores: int, memory: str | int | None) -> Local:
+    """Start a cluster here.
+
+    Parameters
+    ----------
+    minimum, maximum : int
+        Of workers.
+    cores : int
+        Threads of each.
+    memory : str or int, optional
+        Of each; by default the machine's, divided.
+    """
+    # Whoever else is logged in to this machine reaches 127.0.0.1 as well.
+    shared = {"host": _HERE, "protocol": "tls://", "security": Security.temporary()}
+    pages = {"dashboard_address": f"{_HERE}:0"}
+    worker = {
+        "nthreads": cores,
+        "memory_limit": memory if memory is not None else 1 / maximum,
+        "dashboard": False,
+        "silence_logs": logging.ERROR,
+        **shared,
+        **pages,
+    }
+    spec = {"cls": Nanny, "options": worker}
+    with dask.config.set({"distributed.worker.http.routes": []}):
+        cluster = Local(  # type: ignore[no-untyped-call]
+            workers=dict.fromkeys(range(minimum), spec),
+            scheduler={"cls": Scheduler, "options": {"dashboard": True, **shared, **pages}},
+            worker=spec,
+            security=shared["security"],
+            silence_logs=logging.ERROR,
+            name="local",
+        )
+    if minimum != maximum:
+        cluster.adapt(minimum=minimum, maximum=maximum)
+    return cluster
