@@ -7,9 +7,20 @@
 'channel'
 """
 
+from workbench.plots.heatmap import Cell, heatmap
 from workbench.plots.magnitudes import station_magnitudes
 from workbench.plots.maps import station_map
 from workbench.plots.records import record, section
-from workbench.plots.style import notebook, show
+from workbench.plots.style import notebook, show, widget
 
-__all__ = ["notebook", "record", "section", "show", "station_magnitudes", "station_map"]
+__all__ = [
+    "Cell",
+    "heatmap",
+    "notebook",
+    "record",
+    "section",
+    "show",
+    "station_magnitudes",
+    "station_map",
+    "widget",
+]

@@ -6,6 +6,7 @@ the same bytes with the same version of matplotlib.
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -146,7 +147,10 @@ def _family(phase: str) -> str:
 
 
 def dataset(value: Dataset) -> bytes:
-    """Draw each variable of numbers: lines where it has few rows, an image where it has many."""
+    """Draw each variable of numbers: by channel and time a heat map, else lines where it has few rows,
+    an image where it has many.  Where all have three dimensions, the middle in time is drawn.
+    """  # noqa: D205
+    value = _flattened(value)
     names = [
         name
         for name, item in value.data_vars.items()
@@ -157,6 +161,9 @@ def dataset(value: Dataset) -> bytes:
         item = value[name]
         unit = item.attrs.get("units", "")
         label = f"{name} ({unit})" if unit else str(name)
+        if item.dims == ("channel", "time") and value["time"].dtype.kind == "M":
+            _heat(axis, item, label)
+            continue
         if item.ndim == 2 and min(item.shape) > _FEW:
             image = axis.imshow(item.values, aspect="auto", cmap="viridis", interpolation="nearest")
             axis.figure.colorbar(image, ax=axis, label=label)
@@ -168,6 +175,38 @@ def dataset(value: Dataset) -> bytes:
         _lines(axis, value, item.transpose(along, ...), along)
         axis.set_ylabel(label, fontsize=8)
     return finish(figure, axes, ", ".join(f"{dim} {size}" for dim, size in value.sizes.items()), "")
+
+
+def _flattened(value: Dataset) -> Dataset:
+    """Take the median in time of variables that have a third dimension, if there are no others."""
+    kinds = {item.ndim for item in value.data_vars.values() if item.dtype.kind in "fiu"}
+    if kinds != {3} or "time" not in value.dims:
+        return value
+    with warnings.catch_warnings():
+        # A channel may have nothing at some period, at any time.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return value.median("time", keep_attrs=True)
+
+
+def _heat(axis: Axes, item: Any, label: str) -> None:
+    """Draw cells by channel and window."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    from workbench.plots.heatmap import cells
+
+    found = cells(item)
+    rows, columns = found.values.shape
+    edges = (found.start + np.arange(columns + 1) * found.step).astype("M8[ns]")
+    mesh = axis.pcolormesh(edges, np.arange(rows + 1) - 0.5, found.values, cmap="viridis", rasterized=True)
+    axis.figure.colorbar(mesh, ax=axis, label=label)
+    axis.invert_yaxis()
+    if rows <= _MOST_ROWS:
+        axis.set_yticks(range(rows), found.channels, fontsize=7 if rows <= 12 else 4)
+    else:
+        axis.set_ylabel(f"{rows} channels", fontsize=8)
+    locator = AutoDateLocator()  # type: ignore[no-untyped-call]
+    axis.xaxis.set_major_locator(locator)
+    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 
 
 def _lines(axis: Axes, value: Dataset, item: Any, along: Any) -> None:

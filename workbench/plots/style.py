@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["PHASES", "envelope", "milliseconds", "new", "notebook", "phase_colour", "show"]
+from workbench.errors import Unavailable
+
+__all__ = ["PHASES", "envelope", "milliseconds", "new", "notebook", "phase_colour", "show", "widget"]
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 INK = "#333333"
@@ -40,6 +42,23 @@ def show(figure: Any) -> None:
     import bokeh.io
 
     bokeh.io.show(figure)
+
+
+def widget(figure: Any) -> Any:
+    """Return a figure as a widget of the notebook: what is tapped in it is heard in Python.
+
+    Raises
+    ------
+    Unavailable
+        If the package that makes widgets of figures is not installed.
+    """
+    try:
+        from jupyter_bokeh import BokehModel  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise Unavailable(
+            "jupyter_bokeh", "is not installed here", "Use the notebooks of the hub, or install it."
+        ) from error
+    return BokehModel(figure)
 
 
 def new(title: str, **options: Any) -> Any:
