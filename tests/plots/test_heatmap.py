@@ -189,3 +189,25 @@ def test_pictures_of_quality_are_heat_maps(complete):
         assert one == two, name
         assert one.startswith(b"\x89PNG")
         assert len(one) > 5000, name
+
+
+def test_noise_is_drawn_as_often_as_it_is_met():
+    found = psd(obspy.read(), obspy.read_inventory(), length=10.0)
+    figure = plots.noise(found, "BW.RJOB..EHZ")
+    assert figure.title.text == "BW.RJOB..EHZ: 4 spectra"
+    drawn = figure.renderers[0].data_source.data
+    levels = found["psd"].sel(channel="BW.RJOB..EHZ").values
+    inside = (levels >= -200) & (levels <= -50)
+    assert np.sum(drawn["share"]) == pytest.approx(inside.sum() / 4)
+    assert [item.label.value for item in figure.legend[0].items] == [
+        "low noise model",
+        "high noise model",
+        "median",
+    ]
+    assert "BW.RJOB..EHE" in plots.noise(found).title.text
+    with pytest.raises(BadInput, match="There are"):
+        plots.noise(found, "XX.A..HHZ")
+    with pytest.raises(BadInput, match="no noise spectra"):
+        plots.noise(found.mean("time"))
+    with pytest.raises(NoData, match="no spectrum"):
+        plots.noise(found * np.nan)

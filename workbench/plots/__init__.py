@@ -10,12 +10,14 @@
 from workbench.plots.heatmap import Cell, heatmap
 from workbench.plots.magnitudes import station_magnitudes
 from workbench.plots.maps import station_map
+from workbench.plots.noise import noise
 from workbench.plots.records import record, section
 from workbench.plots.style import notebook, show, widget
 
 __all__ = [
     "Cell",
     "heatmap",
+    "noise",
     "notebook",
     "record",
     "section",

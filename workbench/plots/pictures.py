@@ -226,6 +226,8 @@ def _lines(axis: Axes, value: Dataset, item: Any, along: Any) -> None:
         axis.legend(fontsize=8)
     if is_text:
         axis.grid(axis="x", color="#dddddd", linewidth=0.5)
+    if along in ("period", "frequency"):
+        axis.set_xscale("log")
     _label(axis.xaxis, value, along)
 
 
