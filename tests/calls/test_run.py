@@ -101,7 +101,7 @@ def test_run_key_sees_data_settings_and_code(folder, monkeypatch):
     assert run(call(path)).run_key == key
     assert run(call(path, on=4.0)).run_key != key
     assert run(call({"path": str(files(folder)[1])})).run_key != key
-    monkeypatch.setattr("workbench.calls.keys._sources", lambda: "another")
+    monkeypatch.setattr("workbench.calls.keys.sources", lambda: "another")
     assert run(call(path)).run_key != key
 
 

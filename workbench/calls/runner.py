@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from workbench import wire
 from workbench.calls import keys
-from workbench.calls.call import Call
+from workbench.calls.call import Call, Split
 from workbench.calls.inputs import combine, resolve
 from workbench.calls.policy import Policy
 from workbench.calls.results import Result
@@ -18,7 +18,7 @@ from workbench.errors import InvalidSetting, ResourceExceeded
 from workbench.kernel import Kernel
 from workbench.notices import Notice, listen
 
-__all__ = ["run"]
+__all__ = ["Prepared", "prepare", "run"]
 
 
 def run(
@@ -53,33 +53,103 @@ def run(
     WorkbenchError
         Whatever is wrong with the Call or its data.
     """
+    prepared = prepare(call, policy, key=key, notices=notices, on_notice=on_notice)
+    return prepared.compute(on_notice=on_notice, on_progress=on_progress)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A Call whose data are here, and which is not computed yet.
+
+    Attributes
+    ----------
+    call : Call
+    parts : Split
+    data : dict
+        The objects that the kernel gets.
+    run_key : str
+        Names what would be computed; empty if it was not asked for.
+    fingerprints : dict of str to str
+        SHA-256 of each data input.
+    notices : list of Notice
+        What was said so far.
+    started : str
+    begun : float
+        Of `time.perf_counter`.
+    """
+
+    call: Call
+    parts: Split
+    data: dict[str, Any]
+    run_key: str
+    fingerprints: dict[str, str]
+    notices: list[Notice]
+    started: str
+    begun: float
+
+    def compute(
+        self,
+        *,
+        on_notice: Callable[[Notice], None] | None = None,
+        on_progress: Callable[[float, str], None] | None = None,
+    ) -> Result:
+        """Run the kernel.
+
+        Raises
+        ------
+        WorkbenchError
+            Whatever is wrong with the data.
+        """
+        kernel, checked = self.parts.kernel, self.parts.settings
+        settings = {name: getattr(checked, name) for name in type(checked).model_fields}
+        with listen(on_notice, on_progress) as heard:
+            heard.notices.extend(self.notices)
+            try:
+                returned = kernel.function(**self.data, **settings)
+            except MemoryError as error:
+                raise ResourceExceeded(
+                    kernel.id, "ran out of memory", "Give a shorter span or fewer channels."
+                ) from error
+        return Result(
+            call=self.call,
+            outputs=_outputs(kernel, returned),
+            notices=heard.notices,
+            run_key=self.run_key,
+            fingerprints=self.fingerprints,
+            code=keys.code_version(kernel) if self.run_key else "",
+            environment=keys.environment()["digest"] if self.run_key else "",
+            started=self.started,
+            duration_s=round(time.perf_counter() - self.begun, 3),
+        )
+
+
+def prepare(
+    call: Call | Mapping[str, Any],
+    policy: Policy | None = None,
+    *,
+    key: bool = True,
+    notices: Sequence[Notice] = (),
+    on_notice: Callable[[Notice], None] | None = None,
+) -> Prepared:
+    """Fetch the data of a Call, and name what it would compute: see `run`."""
     asked = call if isinstance(call, Call) else Call.of(call)
     parts = asked.split()
-    rules = policy or Policy()
     started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    clock = time.perf_counter()
-    with listen(on_notice, on_progress) as heard:
+    begun = time.perf_counter()
+    with listen(on_notice) as heard:
         for said in notices:
             heard.add(said)
-        data = _data(parts.kernel, parts.data, rules)
-        fingerprints = {name: wire.fingerprint(value) for name, value in data.items()} if key else {}
-        settings = {name: getattr(parts.settings, name) for name in type(parts.settings).model_fields}
-        try:
-            returned = parts.kernel.function(**data, **settings)
-        except MemoryError as error:
-            raise ResourceExceeded(
-                parts.kernel.id, "ran out of memory", "Give a shorter span or fewer channels."
-            ) from error
-    return Result(
+        data = _data(parts.kernel, parts.data, policy or Policy())
+    fingerprints = {name: wire.fingerprint(value) for name, value in data.items()} if key else {}
+    return Prepared(
         call=asked,
-        outputs=_outputs(parts.kernel, returned),
-        notices=heard.notices,
+        parts=parts,
+        data=data,
         run_key=keys.run_key(asked, parts.kernel, fingerprints) if key else "",
         fingerprints=fingerprints,
-        code=keys.code_version(parts.kernel) if key else "",
-        environment=keys.environment()["digest"] if key else "",
+        notices=heard.notices,
         started=started,
-        duration_s=round(time.perf_counter() - clock, 3),
+        begun=begun,
     )
 
 
