@@ -56,7 +56,7 @@ def main(context: click.Context, state: Path) -> None:
 @main.command()
 @click.option("--nodes", default=3, show_default=True, help="How many nodes.")
 @click.option("--memory", type=int, help="MB of each node; by default the machine's, divided.")
-@click.option("--address", default="127.0.0.1", show_default=True, help="Where the daemons listen.")
+@click.option("--address", help="Where the daemons are reached; by default an address of this machine alone.")
 @click.option("--silence", default=30, show_default=True, help="Seconds until a silent node is down.")
 @click.option(
     "--limits",
@@ -81,7 +81,7 @@ def up(
     cluster: Cluster,
     nodes: int,
     memory: int | None,
-    address: str,
+    address: str | None,
     silence: int,
     limits: str,
     archives: tuple[Path, ...],
@@ -158,6 +158,10 @@ def status(cluster: Cluster) -> None:
     except Unavailable as error:
         click.echo(f"No node can be asked for: {error}")
     click.echo(f"Memory limits: {enforcement.ENFORCEMENTS[cluster.plan.limits].what}")
+    if not cluster.listens_there_alone:
+        click.echo(
+            f"The daemons listen at every address: the machine's name is not that of {cluster.plan.address}."
+        )
     click.echo(f"SLURM_CONF={cluster.conf}")
     raise SystemExit(0 if good else 1)
 

@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,7 @@ SLURM, MUNGE = "slurm", "munge"
 """Accounts of Debian's packages that controller and munge run as."""
 
 _SHADOWED = ("/tmp", "/dev/shm")  # noqa: S108 - where a job sees its own
+_LOCALHOST = "127.0.0.1"
 _LEAST_MEMORY = 500
 _SECONDS = 30
 
@@ -60,7 +62,7 @@ class Plan:
     ports : dict
         By name: ``controller``, ``accounting`` and each node.
     address : str
-        Where controller and nodes listen, and nowhere else.
+        Where controller and nodes are reached.
     cpus, memory : int
         Of each node; memory in MB.
     silence : int
@@ -122,7 +124,7 @@ class Cluster(Supervised):
         self,
         nodes: int,
         *,
-        address: str,
+        address: str | None,
         memory: int | None,
         silence: int,
         limits: str,
@@ -152,6 +154,7 @@ class Cluster(Supervised):
             port = known.get(name, 0)
             usable = port and port not in ports.values() and is_free(port)
             ports[name] = port if usable else free_port({*ports.values()})
+        address = address or self.own_address()
         cpus = len(os.sched_getaffinity(0))
         way = enforcement.chosen(limits).name
         shown = tuple(str(path.absolute()) for path in archives)
@@ -164,6 +167,25 @@ class Cluster(Supervised):
     def host(self) -> str:
         """The name of this machine, as SLURM writes it."""
         return socket.gethostname().partition(".")[0]
+
+    def own_address(self) -> str:
+        """Return the address of this machine's name, if nobody else reaches it; else that of ``localhost``."""
+        try:
+            found = socket.gethostbyname(socket.gethostname())
+        except OSError:
+            return _LOCALHOST
+        return found if ip_address(found).is_loopback else _LOCALHOST
+
+    @property
+    def listens_there_alone(self) -> bool:
+        """Whether nothing listens but at the address of the plan.
+
+        SLURM can be kept to the address that the machine's name stands for, and to no other.
+        """
+        try:
+            return socket.gethostbyname(socket.gethostname()) == self.plan.address
+        except OSError:
+            return False
 
     @property
     def environment(self) -> dict[str, str]:

@@ -57,14 +57,14 @@ def write_all(cluster: Cluster) -> None:
         f"CPUs={plan.cpus} RealMemory={plan.memory} State=UNKNOWN"
         for node in plan.nodes
     ]
+    there_alone = cluster.listens_there_alone
     values = {
         "name": "workbench",
         "host": cluster.host,
         "address": plan.address,
         "port": plan.ports["controller"],
         "slurm_user": SLURM,
-        # At that address and no other.
-        "communication": "NoCtldInAddrAny,NoInAddrAny",
+        "communication": "CommunicationParameters=NoCtldInAddrAny,NoInAddrAny" if there_alone else "",
         "munge": cluster.munge_socket,
         "state": cluster.state,
         "control": cluster.control,

@@ -3,7 +3,7 @@
 ::
 
     /var/lib/workbench/images/
-        sha256:.../root/        the image's files
+        sha256:.../rootfs/        the image's files
         sha256:.../image.json   its environment, how a command starts in it, the hash of its files
         kept/sha256:.../NAME    why it must stay
 """
@@ -99,20 +99,20 @@ class Images:
             if "/" in source and Path(source).is_dir():
                 digest, environment = "", {"PATH": "/usr/local/bin:/usr/bin:/bin"}
                 start: list[str] = []
-                shutil.copytree(source, part / "root", symlinks=True)
+                shutil.copytree(source, part / "rootfs", symlinks=True)
             else:
                 digest, environment, start = _described(source, docker)
                 if self._there(digest):
                     return self.get(digest)
-                _export(digest, docker, part / "root")
-            harden(part / "root")
-            examine(part / "root")
-            tree = tree_hash(part / "root")
+                _export(digest, docker, part / "rootfs")
+            harden(part / "rootfs")
+            examine(part / "rootfs")
+            tree = tree_hash(part / "rootfs")
             # A directory has no digest of its own: what is in it and how it starts is one.
             digest = digest or f"sha256:{sha256(json.dumps([tree, environment, start]).encode()).hexdigest()}"
             if self._there(digest):
                 return self.get(digest)
-            size = sum(path.lstat().st_size for path in (part / "root").rglob("*") if path.is_file())
+            size = sum(path.lstat().st_size for path in (part / "rootfs").rglob("*") if path.is_file())
             added = datetime.now(UTC).isoformat(timespec="seconds")
             image = Image(digest, source, environment, start, tree, size, added)
             write(part / "image.json", json.dumps(asdict(image), indent=1) + "\n")
@@ -147,8 +147,8 @@ class Images:
             If it is not.
         """
         image = self.get(digest)
-        examine(self.folder / digest / "root")
-        if tree_hash(self.folder / digest / "root") != image.tree:
+        examine(self.folder / digest / "rootfs")
+        if tree_hash(self.folder / digest / "rootfs") != image.tree:
             raise NoData(digest, "is not what was added: its files differ", "Remove it and add it again.")
 
     def keep(self, digest: str, name: str) -> None:
@@ -273,7 +273,7 @@ def _users_of(digest: str) -> list[int]:
             mounts = (folder / "mountinfo").read_text().splitlines()
         except OSError:
             continue  # gone meanwhile
-        if any(f"/{digest}/root/" in f"{mount.split()[3]}/" for mount in mounts):
+        if any(f"/{digest}/rootfs/" in f"{mount.split()[3]}/" for mount in mounts):
             found.append(int(folder.name))
     return found
 

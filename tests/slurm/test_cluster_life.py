@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic, time
 
+import psutil
 import pytest
 
 from slurmed import UIDS, Slurm, leftovers, slurmed
@@ -17,6 +18,7 @@ from workbench_slurm.usage import used
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(180)]
 
+ADDRESS = "127.0.0.2"
 UNTIL = "echo begun; while [ ! -e go ]; do sleep 0.1; done; echo done"
 """A job that ends well once its user says so."""
 
@@ -125,8 +127,9 @@ def test_a_second_up_changes_nothing(cluster: Slurm):
 
 @pytest.fixture(scope="module")
 def polling(own: Slurm) -> Iterator[Slurm]:
-    """Return another cluster on the same machine, which does without control groups."""
-    with slurmed("--nodes", "1", "--limits", "polling", "--no-accounting") as other:
+    """Return another cluster on the same machine, at another address and without control groups."""
+    options = ("--limits", "polling", "--no-accounting", "--address", ADDRESS)
+    with slurmed("--nodes", "1", *options) as other:
         yield other
 
 
@@ -138,6 +141,23 @@ def test_another_cluster_beside_it_is_another(cluster: Slurm, polling: Slurm):
     assert polling.wait(theirs) == "COMPLETED"
     assert "slurm" not in polling.output(theirs)
     finish(cluster, job)
+
+
+@pytest.mark.parametrize("which", ["own", "polling"])
+def test_daemons_listen_where_status_says(request: pytest.FixtureRequest, which: str):
+    slurm: Slurm = request.getfixturevalue(which)
+    plan = slurm.cluster.plan
+    said = "listen at every address" in slurm.command("status").stdout
+    there = "0.0.0.0" if said else plan.address
+    assert said == (which == "polling"), "this machine's name stands for its own address"
+    expected = {(there, port) for name, port in plan.ports.items() if name != "accounting"}
+    ours = {slurm.pid(process.name) for process in slurm.cluster.processes()}
+    found = [line for line in psutil.net_connections("tcp") if line.status == "LISTEN" and line.pid in ours]
+    listening = {(line.laddr.ip, line.laddr.port) for line in found}
+    assert expected <= listening
+    # slurmdbd alone cannot be told where: it asks munge of everybody.
+    others = listening - expected
+    assert {port for _, port in others} <= {plan.ports["accounting"]}, others
 
 
 def test_memory_limits_hold_without_control_groups(polling: Slurm):

@@ -43,11 +43,11 @@ def test_nor_through_the_directory_outside(slurm_cluster: Slurm, small_image: st
     images = slurm_cluster.cluster.images.folder
     root = images / small_image
     for command in (
-        f"echo x >> {root}/root/etc/issue",
+        f"echo x >> {root}/rootfs/etc/issue",
         f"echo x >> {root}/image.json",
         f"mv {root} {root}x",
         f"mkdir {images}/{OTHER}",
-        f"rm -rf {root}/root/etc",
+        f"rm -rf {root}/rootfs/etc",
     ):
         assert slurm_cluster.run("sh", "-c", command, check=False).returncode
     slurm_cluster.cluster.images.verify(small_image)
@@ -130,18 +130,18 @@ def _owned(path: Path) -> None:
 
 SPOILS = {
     "the directory is a user's": lambda where, image: _owned(image),
-    "its files are a user's": lambda where, image: _owned(image / "root"),
+    "its files are a user's": lambda where, image: _owned(image / "rootfs"),
     "its description is a user's": lambda where, image: _owned(image / "image.json"),
     "the images are a user's": lambda where, image: _owned(image.parent),
     "what is above is a user's": lambda where, image: _owned(where),
     "others may write to it": lambda where, image: image.chmod(0o757),
-    "its group may write to its files": lambda where, image: (image / "root").chmod(0o775),
+    "its group may write to its files": lambda where, image: (image / "rootfs").chmod(0o775),
     "others may write to its description": lambda where, image: (image / "image.json").chmod(0o646),
     "others may write to the images": lambda where, image: image.parent.chmod(0o777),
     "others may write to what is above": lambda where, image: where.chmod(0o777),
     "it is a link": lambda where, image: image.rename(where / "x") and image.symlink_to(where / "x"),
     "its files are a link": lambda where, image: (
-        (image / "root").rename(where / "r") and (image / "root").symlink_to(where / "r")
+        (image / "rootfs").rename(where / "r") and (image / "rootfs").symlink_to(where / "r")
     ),
 }
 

@@ -67,7 +67,7 @@ def test_what_is_in_a_directory_is_its_digest(images: Images, tree: Path):
     assert len({first, second, third, fourth}) == 4
     for digest in (first, second, third, fourth):
         images.verify(digest)
-    assert (images.folder / first / "root/note").read_text() == "one"
+    assert (images.folder / first / "rootfs/note").read_text() == "one"
 
 
 def test_what_was_added_is_roots_and_gives_no_rights(images: Images, tree: Path):
@@ -75,7 +75,7 @@ def test_what_was_added_is_roots_and_gives_no_rights(images: Images, tree: Path)
     (tree / "note").chmod(0o6777)
     (tree / "tmp").mkdir()
     (tree / "tmp").chmod(0o1777)
-    root = images.folder / add(images, tree) / "root"
+    root = images.folder / add(images, tree) / "rootfs"
     about = (root / "note").stat()
     assert (about.st_uid, about.st_gid, about.st_mode & 0o7777) == (0, 0, 0o755)
     assert (root / "tmp").stat().st_mode & 0o7777 == 0o755
@@ -111,9 +111,9 @@ def test_what_is_not_there_says_so(images: Images, source: str):
 def test_half_an_image_is_none(images: Images, tree: Path, place: Path):
     """A killed `add` leaves nothing that anybody takes for an image, and the next one clears it away."""
     half = images.folder / ".adding-abc"
-    shutil.copytree(tree, half / "root", symlinks=True)
+    shutil.copytree(tree, half / "rootfs", symlinks=True)
     (half / "image.json").write_text("{}")
-    (images.folder / OTHER / "root").mkdir(parents=True)
+    (images.folder / OTHER / "rootfs").mkdir(parents=True)
     assert images.all() == []
     with pytest.raises(NoData):
         images.get(OTHER)
@@ -124,7 +124,7 @@ def test_half_an_image_is_none(images: Images, tree: Path, place: Path):
 
 def test_files_that_changed_are_noticed(images: Images, tree: Path):
     digest = add(images, tree)
-    (images.folder / digest / "root/note").write_text("other")
+    (images.folder / digest / "rootfs/note").write_text("other")
     with pytest.raises(NoData, match="differ"):
         images.verify(digest)
 
