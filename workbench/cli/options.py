@@ -15,8 +15,14 @@ from workbench.nouns import VelocityModel
 
 __all__ = ["RESERVED", "options", "settings_of"]
 
-RESERVED = frozenset({"to", "save_call", "strict", "quiet", "debug", "help"})
-"""Names that ``workbench run`` keeps for itself."""
+RESERVED = frozenset(
+    {
+        *("to", "save_call", "strict", "quiet", "debug", "help"),
+        *("tile", "workers", "retries", "preview", "sample", "store"),
+        *("client", "progress", "sources", "max_bytes", "kernel", "selection"),
+    }
+)
+"""Names that ``workbench run``, ``workbench map`` and `workbench.map` keep for themselves."""
 
 
 def options(kernel: Kernel) -> list[click.Option]:

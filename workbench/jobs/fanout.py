@@ -89,6 +89,11 @@ class Mapped:
         return self._book.failed
 
     @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The same as plain data."""
+        return self._book.rows
+
+    @property
     def complete(self) -> bool:
         """Whether no data were left out."""
         return not self.tiles.failed and not any(said.loss for said in self.notices)

@@ -227,9 +227,9 @@ def _data(
         if item.name == waveforms:
             continue
         value = data.get(item.name)
-        if "Stations" in item.nouns and (value is None or _is_selection(value)):
+        if "Stations" in item.nouns and (value is None or (asked := _selections(value))):
             # Stations come from the archive that the waveforms come from, unless they are given.
-            stations[item.name] = chosen if value is None else parse_selections(value)
+            stations[item.name] = chosen if value is None else parse_selections(asked)
         elif value is not None:
             found = _object(item, value, policy)
             prints[item.name] = wire.fingerprint(found)
@@ -243,11 +243,21 @@ def _data(
     return stations, shared, prints
 
 
-def _is_selection(value: Any) -> bool:
-    if isinstance(value, Selection):
-        return True
-    if isinstance(value, dict) and "selection" in value:
-        return True
+def _selections(value: Any) -> list[Any]:
+    """Return the selections that a value is, in whichever form; none, if any of it is something else."""
+    listed = value if isinstance(value, list) else [value]
+    found = []
+    for one in listed:
+        if isinstance(one, dict) and "selection" in one:
+            found.append(one["selection"])
+        elif isinstance(one, Selection) or _looks_like(one):
+            found.append(str(one))
+        else:
+            return []
+    return found
+
+
+def _looks_like(value: Any) -> bool:
     if not isinstance(value, str) or Path(value).exists():
         return False
     return looks_like(value) or (value.count(".") == 3 and "/" not in value)
@@ -262,7 +272,7 @@ def _object(item: DataInput, value: Any, policy: Policy) -> Any:
         if isinstance(one, dict):
             called.append(one)
         else:
-            called.append({"selection": str(one)} if _is_selection(one) else {"path": str(one)})
+            called.append({"selection": one} if _looks_like(one) else {"path": str(one)})
     return combine(item, resolve(item, called, policy))
 
 

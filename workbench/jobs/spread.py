@@ -126,7 +126,12 @@ class _Spread:
         self.lanes = Lanes(tiles, self.readers)
         self.threads: dict[str, int] = {}
         self.looked = 0.0
-        self.under_way: dict[str, tuple[str, list[Tile]]] = {}
+        self.under_way: dict[str, tuple[str, list[Tile], Future[Any]]] = {}
+        self.recalled: set[str] = set()
+        self.suspects: list[Tile] = []
+        self.solos: list[Tile] = []
+        self.held: set[str] = set()
+        self.alone: set[str] = set()
         self.load: dict[str, int] = {}
         self.again: list[tuple[float, int, Tile]] = []
         self.tried: dict[int, int] = {}
@@ -135,25 +140,32 @@ class _Spread:
     def run(self) -> Generator[tuple[Tile, Outcome]]:
         from distributed import as_completed
 
-        done = as_completed([], with_results=True, raise_errors=False)
+        done = as_completed([], loop=self.client.loop, with_results=True, raise_errors=False)
         try:
             while self._fill(done):
                 if not self.under_way:
                     # All that is left is somebody else's, or waits to be tried again.
                     threading.Event().wait(POLL_S)
                     continue
-                for future, result in done.next_batch(block=True):
+                with done.thread_condition:
+                    if not done.has_ready():
+                        done.thread_condition.wait(_LOOK_S)
+                for future, result in done.next_batch(block=False):
                     yield from self._take(future, result)
-                if self.client.status not in ("running", "connecting"):
-                    raise Unavailable(
-                        "The cluster", "is not there any more", "Start it again; finished tiles are kept."
-                    )
+                self._check_alive()
         finally:
             futures = list(done.futures)
-            if futures:
-                with suppress(Exception):
+            if futures and self.client.status == "running":
+                with suppress(OSError, TimeoutError):
                     self.client.cancel(futures)
             done.clear()
+
+    def _check_alive(self) -> None:
+        """Give up on a cluster that is gone: it would not know of its tasks if it came back."""
+        if self.client.status != "running":
+            raise Unavailable(
+                "The cluster", "is not there any more", "Start it again; tiles that are finished are kept."
+            )
 
     def _fill(self, done: Any) -> bool:
         """Send tiles out; return whether anything is left to wait for."""
@@ -161,12 +173,35 @@ class _Spread:
         places = self.threads or {"": max(1, _LEAST // _AHEAD)}
         # The one that has least before it comes first.
         for address in sorted(places, key=lambda one: self.load.get(one, 0) / places[one]):
+            if self.solos or self.suspects or self.held & set(self.under_way):
+                self._try_suspect(done, address)
+                continue
             while self.load.get(address, 0) < places[address] * _AHEAD:
                 tiles = self._next(address)
                 if not tiles:
                     break
                 done.add(self._send(address, tiles))
-        return bool(self.under_way or self.again)
+        return bool(self.under_way or self.again or self.suspects or self.solos)
+
+    def _try_suspect(self, done: Any, address: str) -> None:
+        """Try a tile that was lost with a worker: with no other on its worker, and then with no other at all.
+
+        One of them may end its worker each time, and would take along what is beside or behind it.
+        """
+        if self.alone & set(self.under_way):
+            return
+        if self.solos:
+            if self.under_way:
+                return
+            tile, kept = self.solos.pop(), self.alone
+        elif self.suspects and not self.load.get(address):
+            tile, kept = self.suspects.pop(), self.held
+        else:
+            return
+        future = self._send(address, [tile])
+        kept.add(str(future.key))
+        self.held.add(str(future.key))
+        done.add(future)
 
     def _look(self) -> None:
         now = time.monotonic()
@@ -174,6 +209,22 @@ class _Spread:
             self.threads = dict(self.client.nthreads())
             self.lanes.use(self.threads)
             self.looked = now
+            self._recall()
+
+    def _recall(self) -> None:
+        """Take back what was meant for workers that are gone.
+
+        Dask keeps a task that came when there was no worker for the one that it
+        names, and does not give it to another, even where it may.
+        """
+        gone = [
+            future
+            for key, (address, _, future) in self.under_way.items()
+            if address and address not in self.threads and key not in self.recalled
+        ]
+        if gone:
+            self.recalled.update(str(future.key) for future in gone)
+            self.client.cancel(gone)
 
     def _next(self, address: str) -> list[Tile]:
         if self.again and self.again[0][0] <= time.monotonic():
@@ -191,37 +242,49 @@ class _Spread:
         future: Future[Any] = self.client.submit(
             _task, self.job, tiles, pure=False, key=f"tile-{self.job.name}-{secrets.token_hex(6)}", **where
         )
-        self.under_way[str(future.key)] = address, tiles
+        self.under_way[str(future.key)] = address, tiles, future
         self.load[address] = self.load.get(address, 0) + 1
         return future
 
     def _take(self, future: Future[Any], result: Any) -> Generator[tuple[Tile, Outcome]]:
-        address, tiles = self.under_way.pop(str(future.key))
+        address, tiles, _ = self.under_way.pop(str(future.key))
         self.load[address] -= 1
+        recalled = str(future.key) in self.recalled
         if future.status == "finished":
             worker, outcomes = result
             for tile, outcome in zip(tiles, outcomes, strict=True):
                 yield from self._settle(tile, outcome, worker)
             return
+        self._check_alive()
+        if recalled and future.status == "cancelled":
+            for tile in tiles:
+                heapq.heappush(self.again, (0.0, tile.number, tile))
+            return
         error = future.exception() if future.status == "error" else None
-        text = "was cancelled" if error is None else " ".join(f"{type(error).__name__}: {error}".split())
-        # Of several tiles together only one can have ended the worker.
-        alone = len(tiles) == 1
+        text = "was cancelled" if error is None else f"{type(error).__name__}: {error}"
+        text = " ".join(text.partition(". ")[0].split())
+        key = str(future.key)
         for tile in tiles:
             said = "WorkbenchError", tile.name, f"its worker was lost ({text})", "It may need more memory."
-            outcome = Outcome(tile.number, "failed", error=said, lasting=alone and error is not None)
-            yield from self._settle(tile, outcome, "", spare=not alone)
+            if key in self.alone:
+                outcome = Outcome(tile.number, "failed", error=said)
+                yield from self._settle(tile, outcome, "", alone=True)
+            else:
+                (self.solos if key in self.held else self.suspects).append(tile)
 
     def _settle(
-        self, tile: Tile, outcome: Outcome, worker: str, *, spare: bool = False
+        self, tile: Tile, outcome: Outcome, worker: str, *, alone: bool = False
     ) -> Generator[tuple[Tile, Outcome]]:
         if outcome.state == "busy":
             heapq.heappush(self.again, (time.monotonic() + POLL_S, tile.number, tile))
             return
         tried = self.tried.get(tile.number, 0)
-        if outcome.state == "failed" and not outcome.lasting and (spare or tried < self.retries):
-            self.tried[tile.number] = tried + (not spare)
-            heapq.heappush(self.again, (0.0, tile.number, tile))
+        if outcome.state == "failed" and not outcome.lasting and tried < self.retries:
+            self.tried[tile.number] = tried + 1
+            if alone:
+                self.solos.append(tile)
+            else:
+                heapq.heappush(self.again, (0.0, tile.number, tile))
             return
         if outcome.state == "computed":
             self.readers.note(tile, worker)
