@@ -169,7 +169,7 @@ class Cluster(Supervised):
         return socket.gethostname().partition(".")[0]
 
     def own_address(self) -> str:
-        """Return the address of this machine's name, if nobody else reaches it; else that of ``localhost``."""
+        """Return the address of this machine's name if nobody else reaches it, else that of localhost."""
         try:
             found = socket.gethostbyname(socket.gethostname())
         except OSError:
