@@ -92,8 +92,15 @@ def clip(row: Row, begin: int, stop: int) -> Row | None:
 def cut(rows: Iterable[Row], selection: Selection) -> list[Row]:
     """Return the selected parts; the end of the selection does not belong to it."""
     start, end = selection.span
-    found = (clip(row, start.ns, end.ns) for row in rows if selection.matches(row.id))
-    return [row for row in found if row is not None]
+    chosen: dict[str, bool] = {}
+    found = []
+    for row in rows:
+        if row.id not in chosen:
+            chosen[row.id] = selection.matches(row.id)
+        part = clip(row, start.ns, end.ns) if chosen[row.id] else None
+        if part is not None:
+            found.append(part)
+    return found
 
 
 def beside(rows: Iterable[Row], taken: dict[str, list[tuple[int, int]]]) -> Iterator[Row]:

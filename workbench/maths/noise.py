@@ -58,16 +58,34 @@ def power(x: npt.ArrayLike, rate: float, length: int) -> Floats:
     """
     values = np.asarray(x, dtype=np.float64)
     step = length - int(0.75 * length)
-    pieces = np.lib.stride_tricks.sliding_window_view(values, length)[::step].copy()
-    time = np.arange(length) - (length - 1) / 2
-    pieces -= pieces.mean(axis=1, keepdims=True)
-    pieces -= (pieces @ time / (time @ time))[:, None] * time
-    window = _taper(length)
-    pieces *= window
-    found = np.abs(np.fft.rfft(pieces, axis=1)) ** 2
-    found[:, 1 : -1 if length % 2 == 0 else None] *= 2.0
-    mean: Floats = found.mean(axis=0) / (rate * (window @ window))
+    window, piece = _taper(length), np.empty(length)
+    total = np.zeros(length // 2 + 1)
+    firsts = range(0, len(values) - length + 1, step)
+    for first in firsts:
+        _cut(values, first, window, piece)
+        spectrum = np.fft.rfft(piece)
+        total += spectrum.real**2
+        total += spectrum.imag**2
+    total[1 : -1 if length % 2 == 0 else None] *= 2.0
+    mean: Floats = total / (len(firsts) * rate * (window @ window))
     return mean
+
+
+@njit(cache=True, nogil=True)
+def _cut(x, first, window, piece):  # type: ignore[no-untyped-def]
+    """Take a piece out, its straight line off it, and fade its ends."""
+    n = piece.size
+    mean, slope, squares = 0.0, 0.0, 0.0
+    for k in range(n):
+        mean += x[first + k]
+    mean /= n
+    middle = (n - 1) / 2
+    for k in range(n):
+        slope += (k - middle) * (x[first + k] - mean)
+        squares += (k - middle) ** 2
+    slope /= squares
+    for k in range(n):
+        piece[k] = (x[first + k] - mean - slope * (k - middle)) * window[k]
 
 
 class Octaves:
