@@ -20,7 +20,7 @@ NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
 
 
 def test_there_are_notebooks_and_they_are_clean():
-    assert len(NOTEBOOKS) >= 2
+    assert len(NOTEBOOKS) >= 3
     for path in NOTEBOOKS:
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
@@ -43,6 +43,8 @@ def test_runs_in_a_kernel_of_the_hub(running: Running, path: Path):
         assert found == true
     if path.stem.startswith("02"):
         assert re.search(r"[1-9]\d+ bytes, the same three times", text)
+    if path.stem.startswith("03"):
+        assert "10 quantities of 240 days are equal to the truth" in text
 
 
 @pytest.mark.browser
