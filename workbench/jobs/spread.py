@@ -37,6 +37,9 @@ _LEAST = 8
 _LOOK_S = 1.0
 """How often it is looked which workers there are."""
 
+_GRACE_S = 3.0
+"""How long a task is left with a worker that is gone."""
+
 _QUICK_S = 0.05
 """Tiles that take less go to a worker several at a time."""
 
@@ -127,6 +130,7 @@ class _Spread:
         self.threads: dict[str, int] = {}
         self.looked = 0.0
         self.under_way: dict[str, tuple[str, list[Tile], Future[Any]]] = {}
+        self.absent: dict[str, float] = {}
         self.recalled: set[str] = set()
         self.suspects: list[Tile] = []
         self.solos: list[Tile] = []
@@ -217,10 +221,14 @@ class _Spread:
         Dask keeps a task that came when there was no worker for the one that it
         names, and does not give it to another, even where it may.
         """
+        now = time.monotonic()
+        absent = {address for address, _, _ in self.under_way.values() if address not in self.threads}
+        # Dask tells soon of what it gives up, or gives to another: that is worth more than our guess.
+        self.absent = {address: self.absent.get(address, now) for address in absent if address}
         gone = [
             future
             for key, (address, _, future) in self.under_way.items()
-            if address and address not in self.threads and key not in self.recalled
+            if key not in self.recalled and now - self.absent.get(address, now) > _GRACE_S
         ]
         if gone:
             self.recalled.update(str(future.key) for future in gone)
@@ -258,7 +266,12 @@ class _Spread:
         self._check_alive()
         if recalled and future.status == "cancelled":
             for tile in tiles:
-                heapq.heappush(self.again, (0.0, tile.number, tile))
+                if str(future.key) in self.alone:
+                    self.solos.append(tile)
+                elif str(future.key) in self.held:
+                    self.suspects.append(tile)
+                else:
+                    heapq.heappush(self.again, (0.0, tile.number, tile))
             return
         error = future.exception() if future.status == "error" else None
         text = "was cancelled" if error is None else f"{type(error).__name__}: {error}"
