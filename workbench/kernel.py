@@ -37,7 +37,18 @@ from workbench.notices import notice
 from workbench.nouns import VelocityModel, noun_of
 from workbench.units import Unit
 
-__all__ = ["DataInput", "Kernel", "Output", "Per", "get", "kernel", "kernels", "settings_errors"]
+__all__ = [
+    "DataInput",
+    "Kernel",
+    "Output",
+    "Per",
+    "declare",
+    "get",
+    "kernel",
+    "kernels",
+    "register",
+    "settings_errors",
+]
 
 Per = Literal["trace", "channel", "station", "network", "event", "archive"]
 """How finely the work may be cut."""
@@ -86,6 +97,8 @@ class Kernel:
     cut_tolerance : float
         Largest relative difference between the parts put together and the
         whole; 0 means to the bit.
+    code : callable or None
+        Names the code that it runs besides its Python: a program's, by digest.
 
     `lead`, `trail` and `grid` depend on the settings, so they are methods.
     """
@@ -101,6 +114,7 @@ class Kernel:
     _lead: Span
     _trail: Span
     _grid: Span = 0.0
+    code: Callable[[], str] | None = None
 
     @property
     def topic(self) -> str:
@@ -184,15 +198,25 @@ def kernel(
         from: a float without a unit, data after settings, an unknown noun.
     """
 
-    def register(function: F) -> F:
-        declared = _declare(function, per, lead, trail, cut, cut_tolerance, grid)
-        known = _registry.get(declared.id)
-        if known is not None and _home(known.function) != _home(function):
-            raise InvalidKernel(declared.id, "is declared twice", "Give one of the two another name.")
-        _registry[declared.id] = declared
+    def declared(function: F) -> F:
+        register(declare(function, per, lead, trail, cut, cut_tolerance, grid))
         return function
 
-    return register
+    return declared
+
+
+def register(declared: Kernel) -> None:
+    """Make a kernel known under its id.
+
+    Raises
+    ------
+    InvalidKernel
+        If another function has that id.
+    """
+    known = _registry.get(declared.id)
+    if known is not None and _home(known.function) != _home(declared.function):
+        raise InvalidKernel(declared.id, "is declared twice", "Give one of the two another name.")
+    _registry[declared.id] = declared
 
 
 def kernels() -> dict[str, Kernel]:
@@ -267,15 +291,17 @@ def _home(function: Callable[..., Any]) -> tuple[str, str]:
     return function.__module__, function.__qualname__
 
 
-def _declare(
+def declare(
     function: Callable[..., Any],
     per: Per,
-    lead: Span,
-    trail: Span,
-    cut: bool,
-    cut_tolerance: float,
-    grid: Span,
+    lead: Span = 0.0,
+    trail: Span = 0.0,
+    cut: bool = True,
+    cut_tolerance: float = 0.0,
+    grid: Span = 0.0,
+    code: Callable[[], str] | None = None,
 ) -> Kernel:
+    """Read a declaration, and register nothing: see `kernel`."""
     name = f"{function.__module__.rsplit('.', 1)[-1]}.{function.__name__}"
     if not function.__doc__:
         raise InvalidKernel(name, "has no docstring", "The documentation is derived from it.")
@@ -318,6 +344,7 @@ def _declare(
         _lead=lead,
         _trail=trail,
         _grid=grid,
+        code=code,
     )
 
 

@@ -41,7 +41,7 @@ def run_key(call: Call, kernel: Kernel, fingerprints: dict[str, str]) -> str:
 
 
 def code_version(kernel: Kernel) -> str:
-    """Return the version of the workbench and a hash of its sources, and of the kernel's own module."""
+    """Return the version of the workbench and hashes: its sources, the kernel's own module, its program."""
     home = sys.modules[kernel.function.__module__]
     if home.__name__.startswith("workbench."):
         outside = ""
@@ -50,7 +50,8 @@ def code_version(kernel: Kernel) -> str:
     else:
         # A kernel that was declared in a notebook has no file: its own text is all there is.
         outside = hashlib.sha256(_source(kernel).encode()).hexdigest()[:16]
-    return f"{workbench.__version__}+{sources()}{outside and '+' + outside}"
+    program = kernel.code() if kernel.code is not None else ""
+    return f"{workbench.__version__}+{sources()}{outside and '+' + outside}{program and '+' + program}"
 
 
 def _source(kernel: Kernel) -> str:
