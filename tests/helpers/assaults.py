@@ -14,6 +14,7 @@ from deployed import Running
 from dockerd import Daemon
 from raw import ask, cookies
 from sides import REFUSED, SECRET, Side
+from workbench_hub import walls
 from workbench_hub.health import wait_for
 
 __all__ = [
@@ -187,7 +188,9 @@ def wished(
     with daemon.client() as client:
 
         def theirs() -> list[Any]:
-            return list(client.containers.list(filters={"label": "workbench.user=ben"}, ignore_removed=True))
+            # Another deployment on the same daemon may have a user of that name.
+            labels = ["workbench.user=ben", f"workbench.deployment={walls.plan(hub.deployment).bridge}"]
+            return list(client.containers.list(filters={"label": labels}, ignore_removed=True))
 
         def gone() -> bool:
             http.request("DELETE", path, json={"remove": True}, headers=headers)

@@ -83,7 +83,7 @@ def reach(client: docker.DockerClient, plan: Plan, image: str, *, outside: bool 
     """
     with ExitStack() as stack:
         neighbour = stack.enter_context(listening(client, plan, image))
-        wait_for(lambda: answers(neighbour, 8888), 20, "the doctor's second container")
+        wait_for(lambda: answers(neighbour, 8888), 60, "the doctor's second container")
         host = stack.enter_context(_host_port())
         elsewhere = stack.enter_context(place(DOCUMENTATION, (53, 80, 443)))
         if not answers(METADATA, 80):
