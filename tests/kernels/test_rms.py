@@ -221,6 +221,13 @@ def test_several_rates_and_slow_channels_are_named():
     assert found["sample_mean"].values.ravel().tolist() == [4.5, 14.5, 24.5, 34.5, 44.5]
 
 
+def test_years_of_windows_are_all_there():
+    stream = Stream([trace(np.array([1, 2, 3])), trace(np.array([4, 6]), 3000 * 86400.0)])
+    found = rms(stream)
+    assert found.sizes["time"] == 3001
+    assert found["sample_mean"].values[0, [0, -1]].tolist() == [2.0, 5.0]
+
+
 def test_one_sample_is_enough():
     found = rms(Stream([trace(np.array([7]))]), window=60.0, subwindow=60.0)
     assert (found["sample_rms"].item(), found["sample_mean"].item(), found["n"].item()) == (0.0, 7.0, 1)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from workbench.archive.sds import Archive
     from workbench.archive.selection import Selection, parse_selections
     from workbench.archive.sources import Memory, Source, Sources, default_sources
+    from workbench.archive.surveys import survey
 
 __all__ = [
     "Archive",
@@ -26,6 +27,7 @@ __all__ = [
     "Sources",
     "default_sources",
     "parse_selections",
+    "survey",
 ]
 
 _HOMES = {
@@ -40,6 +42,7 @@ _HOMES = {
     "Sources": "sources",
     "default_sources": "sources",
     "parse_selections": "selection",
+    "survey": "surveys",
 }
 
 

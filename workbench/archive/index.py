@@ -195,16 +195,8 @@ class Index:
 
     def _refresh(self, wanted: dict[str, DayFile], *, complete: bool = False) -> None:
         """Read the headers of the files that are new, or have changed."""
-        known = self._run(lambda base: _known(base, None if complete else list(wanted)))
-        gone = [(known[path][0],) for path in known if path not in wanted]
-        if gone:
-            self._run(lambda base: base.executemany("DELETE FROM file WHERE id = ?", gone))
-        changed = [
-            path
-            for path, file in wanted.items()
-            if path not in known or known[path][1:] != (file.size, file.mtime_ns, file.inode, 1)
-        ]
-        with self._kept_open() if len(changed) > _TOGETHER else nullcontext():
+        changed = self._changed(wanted, complete=complete)
+        with self.kept_open() if len(changed) > _TOGETHER else nullcontext():
             for first in range(0, len(changed), _TOGETHER):
                 some = changed[first : first + _TOGETHER]
                 fresh = list(zip(some, self._read_all(some), strict=True))
@@ -212,8 +204,27 @@ class Index:
                 if len(changed) > _TOGETHER:
                     progress((first + len(fresh)) / len(changed), "reading headers")
 
+    def stale(self, files: Iterable[DayFile]) -> set[str]:
+        """Return which files, by their path, are new or have changed since they were looked at."""
+        return set(self._changed({file.path: file for file in files}))
+
+    def store(self, fresh: list[tuple[str, Headers | None]]) -> None:
+        """Keep what the headers of files say that somebody has read; None for files that are gone."""
+        self._run(partial(_store, fresh=fresh))
+
+    def _changed(self, wanted: dict[str, DayFile], *, complete: bool = False) -> list[str]:
+        known = self._run(lambda base: _known(base, None if complete else list(wanted)))
+        gone = [(known[path][0],) for path in known if path not in wanted]
+        if gone:
+            self._run(lambda base: base.executemany("DELETE FROM file WHERE id = ?", gone))
+        return [
+            path
+            for path, file in wanted.items()
+            if path not in known or known[path][1:] != (file.size, file.mtime_ns, file.inode, 1)
+        ]
+
     @contextmanager
-    def _kept_open(self) -> Iterator[None]:
+    def kept_open(self) -> Iterator[None]:
         """Hold the database open, as whoever closes it last brings all of its log to disk."""
         with closing(self._connect()):
             yield

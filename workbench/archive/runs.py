@@ -110,7 +110,21 @@ def from_records(scan: Scan, decoded: Decoded) -> list[Run]:
     if not len(good):
         return []
     rows = scan.records if len(good) == len(scan.records) else scan.records[good]
-    kinds = decoded.kinds[good]
+    edges, last = edges_of(rows, decoded.kinds[good])
+    found = []
+    for first, stop in pairwise(edges):
+        run = of_record(scan.ids[int(rows[first]["channel"])], rows[first], decoded.samples[good[first]])
+        if stop - first > 1:
+            data = end_to_end(decoded, good[first:stop])
+            run = replace(run, data=data, last=int(last[stop - 1]), leap=bool(rows["leap"][stop - 1]))
+        found.append(run)
+    return found
+
+
+def edges_of(
+    rows: npt.NDArray[np.void], kinds: npt.NDArray[np.int64]
+) -> tuple[list[int], npt.NDArray[np.int64]]:
+    """Return where runs of records begin, and the last of them ends; and the last sample of each record."""
     step = 1e9 / rows["rate"]
     last = rows["start"] + np.rint((rows["n"] - 1) * step).astype(np.int64)
     gap = rows["start"][1:] - last[:-1] - step[:-1]
@@ -121,15 +135,7 @@ def from_records(scan: Scan, decoded: Decoded) -> list[Run]:
         & (kinds[1:] == kinds[:-1])
         & ~rows["leap"][:-1]
     )
-    edges = [0, *(np.flatnonzero(~follows) + 1).tolist(), len(rows)]
-    found = []
-    for first, stop in pairwise(edges):
-        run = of_record(scan.ids[int(rows[first]["channel"])], rows[first], decoded.samples[good[first]])
-        if stop - first > 1:
-            data = end_to_end(decoded, good[first:stop])
-            run = replace(run, data=data, last=int(last[stop - 1]), leap=bool(rows["leap"][stop - 1]))
-        found.append(run)
-    return found
+    return [0, *(np.flatnonzero(~follows) + 1).tolist(), len(rows)], last
 
 
 def end_to_end(decoded: Decoded, places: npt.NDArray[np.intp]) -> Samples:
@@ -169,6 +175,14 @@ def same_grid(a_start: int, b_start: int, step: float) -> int | None:
     return whole if abs(offset - whole) * step <= min(ROUNDING_NS, step / 4) else None
 
 
+def first_at(start: int, rate: float, time: int) -> int:
+    """Return the number of the first sample that is not before a time (ns)."""
+    number = max(0, int((time - start) * rate / 1e9) - 1)
+    while start + round(number * 1e9 / rate) < time:
+        number += 1
+    return number
+
+
 def trim(run: Run, start: int, end: int) -> Run | None:
     """Return the samples from `start` to `end` (ns, both included), or None.
 
@@ -180,12 +194,8 @@ def trim(run: Run, start: int, end: int) -> Run | None:
             return None
         # A window that reaches the last sample's second reaches what follows in the same day.
         end = run.last if end > midnight - run.step else end
-    first = max(0, int((start - run.start) / run.step) - 1)
-    while first < len(run.data) and run.time_of(first) < start:
-        first += 1
-    stop = min(len(run.data), int((end - run.start) / run.step) + 2)
-    while stop > first and run.time_of(stop - 1) > end:
-        stop -= 1
+    first = min(first_at(run.start, run.rate, start), len(run.data))
+    stop = min(first_at(run.start, run.rate, end + 1), len(run.data))
     if first >= stop:
         return None
     return run if (first, stop) == (0, len(run.data)) else run.part(first, stop)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from workbench.archive.files import trouble
-from workbench.archive.records import Scan, scan_file
+from workbench.archive.records import Scan, scan, scan_file
 from workbench.archive.selection import literal, matches
 from workbench.errors import UnreadableFile
 
@@ -141,6 +141,21 @@ class Local:
             raise self._unreadable(path, error) from error
         same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
         return Headers(_status(before), found, same and time.time() - before.st_mtime >= SETTLED_S)
+
+    def whole(self, path: str) -> tuple[Headers, bytes] | None:
+        """Read a file once, for its headers and for its samples; None if it is gone."""
+        try:
+            with open(f"{self.root}/{path}", "rb", buffering=0) as file:  # noqa: PTH123
+                before = os.fstat(file.fileno())
+                content = file.read()
+                after = os.fstat(file.fileno())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._unreadable(path, error) from error
+        same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+        settled = same and time.time() - before.st_mtime >= SETTLED_S
+        return Headers(_status(before), scan(content), settled), content
 
     def ranges(self, path: str, status: Status, wanted: Sequence[tuple[int, int]]) -> list[bytes] | None:
         """Read bytes (offset, length) of one version of a file; None if that is there no longer."""

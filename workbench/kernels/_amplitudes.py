@@ -11,11 +11,11 @@ from workbench.kernels._responses import Responses
 from workbench.kernels._rms import Parts, counted
 from workbench.kernels._segments import Segment, by_channel, segments
 from workbench.kernels._velocity import Bands
-from workbench.kernels._windows import edges, on_time, time_axis
+from workbench.kernels._windows import edges, on_time, parts_of, time_axis
 from workbench.notices import notice, progress
 from workbench.nouns import Dataset, Waveforms
 
-__all__ = ["amplitudes"]
+__all__ = ["amplitudes", "say_slow", "table"]
 
 _DIMS: dict[str, tuple[str, ...]] = {
     "sample_rms": ("channel", "time"),
@@ -58,35 +58,58 @@ def amplitudes(
     responses : Responses or None
         Needed for bands.
     """
-    from xarray import Dataset
-
     channels = by_channel(segments(waveforms, flat=True, least=1))
     whole = [one for parts in channels.values() for one in parts]
     first = min(on_time(one.start, one.rate) for one in whole)
     last = max(on_time(one.end, one.rate) for one in whole)
     limits = edges(kernel, window, first, last, None, None, len(channels) * (window // part))
-    fine = np.arange(limits[0], limits[-1] + 1, part, dtype=np.int64)
-    rows = []
+    fine = parts_of(limits, part)
+    rows = {}
     for number, (seed_id, parts) in enumerate(channels.items()):
         progress(number / len(channels), f"measuring {seed_id}")
-        _say_slow(seed_id, parts, part)
+        say_slow(seed_id, min(one.rate for one in parts), part)
         held = Parts(fine)
         for one in parts:
             held.add(one)
-        rows.append(counted(held, window // part))
+        rows[seed_id] = counted(held, window // part)
         if responses is not None:
-            rows[-1] |= _velocity(parts, bands, responses, fine, window // part)
-    if responses is not None and all(np.isnan(row["velocity_rms"]).all() for row in rows):
+            rows[seed_id] |= _velocity(parts, bands, responses, fine, window // part)
+    if responses is not None and all(np.isnan(row["velocity_rms"]).all() for row in rows.values()):
         raise responses.missing(sorted(channels))
-    columns = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    return table(rows, limits, window, part, bands.names if responses is not None else [])
+
+
+def table(
+    rows: dict[str, dict[str, npt.NDArray[Any]]],
+    limits: npt.NDArray[np.int64],
+    window: int,
+    part: int,
+    bands: list[str],
+) -> Dataset:
+    """Return the dataset of what has been measured.
+
+    Parameters
+    ----------
+    rows : dict of str to dict
+        The variables of each channel.
+    limits : ndarray of int
+        Where the windows begin, and the last of them ends, ns.
+    window, part : int
+        Length of a window and of its sub-windows, ns.
+    bands : list of str
+    """
+    from xarray import Dataset
+
+    names = next(iter(rows.values()))
+    columns = {name: np.stack([row[name] for row in rows.values()]) for name in names}
     offsets = np.arange(0, window, part) / 1e9
     return Dataset(
         {name: (_DIMS[name], column, _ATTRS[name]) for name, column in columns.items()},
         {
-            "channel": list(channels),
+            "channel": list(rows),
             "time": time_axis(limits, window),
             "offset": ("offset", offsets, {"long_name": "after the begin of the window", "units": "s"}),
-            **({"band": bands.names} if responses is not None else {}),
+            **({"band": bands} if bands else {}),
         },
         {"title": "RMS"},
     )
@@ -105,12 +128,12 @@ def _velocity(
         }
 
 
-def _say_slow(seed_id: str, parts: list[Segment], part: int) -> None:
-    slowest = min(one.rate for one in parts)
-    if slowest * part < 1e9:
+def say_slow(seed_id: str, rate: float, part: int) -> None:
+    """Say that a sub-window (ns) is shorter than a sample."""
+    if rate * part < 1e9:
         notice(
             seed_id,
-            f"has a sample every {1 / slowest:g} s, and a sub-window is {part / 1e9:g} s",
+            f"has a sample every {1 / rate:g} s, and a sub-window is {part / 1e9:g} s",
             "Some sub-windows have none; take longer ones.",
             loss=False,
         )

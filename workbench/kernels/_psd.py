@@ -8,6 +8,7 @@ import numpy.typing as npt
 from workbench.errors import NoData
 from workbench.kernels._responses import Response, Responses
 from workbench.kernels._segments import Segment, segments
+from workbench.kernels._windows import parts_of
 from workbench.maths.availability import first_sample
 from workbench.maths.noise import Octaves, flat, fourier_length, power
 from workbench.notices import notice, progress
@@ -117,7 +118,7 @@ def _table(
     from xarray import Dataset
 
     times = sorted({time for windows in found.values() for time in windows})
-    axis = np.arange(times[0], times[-1] + 1, step, dtype=np.int64)
+    axis = parts_of(np.array([times[0], times[-1]]), step)
     numbers = np.unique(np.concatenate([each for windows in found.values() for each, _ in windows.values()]))
     levels = np.full((len(found), len(axis), len(numbers)), np.nan)
     for row, windows in enumerate(found.values()):

@@ -47,13 +47,7 @@ class Parts:
         stop = min(int(np.searchsorted(self.edges, segment.end, side="right")) + 1, len(self.edges) - 1)
         limits = bounds(segment, self.edges[begin : stop + 1])
         if segment.data.dtype == np.int32:
-            found = sums(cast("npt.NDArray[np.int32]", segment.data), limits)
-            self._sums[begin:stop] += found[:, :4]
-            full = found[:, 0] > 0
-            low = np.where(full, found[:, 4], np.inf)
-            high = np.where(full, found[:, 5], -np.inf)
-            self.least[begin:stop] = np.minimum(self.least[begin:stop], low)
-            self.most[begin:stop] = np.maximum(self.most[begin:stop], high)
+            self.put(begin, sums(cast("npt.NDArray[np.int32]", segment.data), limits))
             return
         for part, (first, last) in enumerate(pairwise(limits.tolist()), begin):
             values = np.asarray(segment.data[first:last], np.float64)
@@ -61,6 +55,15 @@ class Parts:
                 self._floats.setdefault(part, []).append(values)
                 self.least[part] = min(self.least[part], values.min())
                 self.most[part] = max(self.most[part], values.max())
+
+    def put(self, begin: int, found: Integers) -> None:
+        """Take sums of whole numbers, of the sub-windows from number `begin` on."""
+        some = slice(begin, begin + len(found))
+        self._sums[some] += found[:, :4]
+        full = found[:, 0] > 0
+        low, high = np.where(full, found[:, 4], np.inf), np.where(full, found[:, 5], -np.inf)
+        self.least[some] = np.minimum(self.least[some], low)
+        self.most[some] = np.maximum(self.most[some], high)
 
     def moments(self) -> list[Moments]:
         """Return those of each sub-window."""

@@ -11,7 +11,7 @@ from obspy import UTCDateTime
 from workbench.errors import InvalidSetting, ResourceExceeded
 from workbench.maths.availability import GRID_NS
 
-__all__ = ["edges", "moment", "nanoseconds", "on_time", "time_axis"]
+__all__ = ["divided", "edges", "moment", "nanoseconds", "on_time", "parts_of", "time_axis"]
 
 _MOST = 50_000_000
 """Most windows of all channels: beyond, a setting is wrong, or memory is not enough."""
@@ -31,6 +31,24 @@ def nanoseconds(kernel: str, name: str, seconds: float) -> int:
             kernel, f"{name} = {seconds!r} s is no whole number of nanoseconds", "Take a rounder number."
         )
     return length
+
+
+def divided(kernel: str, window: float, subwindow: float) -> tuple[int, int]:
+    """Return the lengths of a window and of its sub-windows, ns.
+
+    Raises
+    ------
+    InvalidSetting
+        If the one is no multiple of the other.
+    """
+    length, part = nanoseconds(kernel, "window", window), nanoseconds(kernel, "subwindow", subwindow)
+    if length % part:
+        raise InvalidSetting(
+            kernel,
+            f"window = {window:g} s is no multiple of subwindow = {subwindow:g} s",
+            "Change one of them.",
+        )
+    return length, part
 
 
 def moment(kernel: str, name: str, text: str | None) -> int | None:
@@ -92,6 +110,21 @@ def edges(
             "Take longer windows, a shorter time, or fewer channels.",
         )
     return np.arange(begin, begin + number + 1, dtype=np.int64) * window
+
+
+def parts_of(edges: npt.NDArray[np.int64], part: int) -> npt.NDArray[np.int64]:
+    """Return where the parts of windows begin, and where the last of them ends, ns.
+
+    Counted and not stepped: NumPy finds out how many steps there are with
+    floats, and loses the last one of some hundred days.
+
+    Examples
+    --------
+    >>> len(parts_of(np.array([0, 365]) * 86_400_000_000_000, 86_400_000_000_000))
+    366
+    """
+    number = int(edges[-1] - edges[0]) // part
+    return edges[0] + np.arange(number + 1, dtype=np.int64) * part
 
 
 def on_time(time: int, rate: float) -> int:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Lt
 
-from workbench.errors import InvalidSetting, MissingResponse, NoData
+from workbench.errors import MissingResponse, NoData
 from workbench.kernel import kernel
 from workbench.kernels._amplitudes import amplitudes
 from workbench.kernels._completeness import measured
@@ -18,7 +18,7 @@ from workbench.kernels._psd import densities
 from workbench.kernels._responses import Responses
 from workbench.kernels._spans import by_channel, of_waveforms
 from workbench.kernels._velocity import Bands
-from workbench.kernels._windows import moment, nanoseconds
+from workbench.kernels._windows import divided, moment, nanoseconds
 from workbench.nouns import Dataset, Spans, Stations, Waveforms
 from workbench.units import Fraction, Hertz, Seconds
 
@@ -192,13 +192,7 @@ def rms(
     [[200, 500, 500, 500], [500, 500, 300, 0]]
     """
     name = "quality.rms"
-    length, part = nanoseconds(name, "window", window), nanoseconds(name, "subwindow", subwindow)
-    if length % part:
-        raise InvalidSetting(
-            name,
-            f"window = {window:g} s is no multiple of subwindow = {subwindow:g} s",
-            "Change one of them.",
-        )
+    length, part = divided(name, window, subwindow)
     chosen = Bands(bands)
     chosen.check(name)
     if bands and stations is None:

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-__all__ = ["Moments", "exact", "merge", "of_floats", "sums"]
+__all__ = ["Moments", "add", "exact", "merge", "of_floats", "sums"]
 
 _BLOCK = 1 << 12
 _SMALL = 1 << 23
@@ -38,38 +38,43 @@ class Moments:
 
 
 @njit(cache=True, nogil=True)
+def add(x, row):  # type: ignore[no-untyped-def]
+    """Add whole numbers (int32) to a row of `sums`."""
+    for at in range(0, x.size, _BLOCK):
+        # Loops that do one thing each, by index: those the compiler makes vectors of.
+        block = x[at : min(at + _BLOCK, x.size)]
+        total, upper, lower = np.int64(0), np.int64(0), np.int64(0)
+        least, most = block[0], block[0]
+        for k in range(block.size):
+            least = min(least, block[k])
+        for k in range(block.size):
+            most = max(most, block[k])
+        if least >= -_SMALL and most < _SMALL:
+            squares = np.int64(0)
+            for k in range(block.size):
+                total += block[k]
+                squares += np.int64(block[k]) * np.int64(block[k])
+            upper, lower = squares >> 32, squares & 0xFFFFFFFF
+        else:
+            for k in range(block.size):
+                total += block[k]
+                square = np.int64(block[k]) * np.int64(block[k])
+                upper += square >> 32
+                lower += square & 0xFFFFFFFF
+        first = row[0] == 0
+        row[0] += block.size
+        row[1] += total
+        row[2] += upper
+        row[3] += lower
+        row[4] = least if first else min(row[4], np.int64(least))
+        row[5] = most if first else max(row[5], np.int64(most))
+
+
+@njit(cache=True, nogil=True)
 def _sums(x, bounds, out):  # type: ignore[no-untyped-def]
     for part in range(bounds.size - 1):
-        first, stop = bounds[part], bounds[part + 1]
-        if stop <= first:
-            continue
-        row = out[part]
-        low, high = x[first], x[first]
-        total, upper, lower = np.int64(0), np.int64(0), np.int64(0)
-        for at in range(first, stop, _BLOCK):
-            # Loops that do one thing each, by index: those the compiler makes vectors of.
-            block = x[at : min(at + _BLOCK, stop)]
-            least, most = block[0], block[0]
-            for k in range(block.size):
-                least = min(least, block[k])
-            for k in range(block.size):
-                most = max(most, block[k])
-            low, high = min(low, least), max(high, most)
-            if least >= -_SMALL and most < _SMALL:
-                squares = np.int64(0)
-                for k in range(block.size):
-                    total += block[k]
-                    squares += np.int64(block[k]) * np.int64(block[k])
-                upper += squares >> 32
-                lower += squares & 0xFFFFFFFF
-            else:
-                for k in range(block.size):
-                    total += block[k]
-                    square = np.int64(block[k]) * np.int64(block[k])
-                    upper += square >> 32
-                    lower += square & 0xFFFFFFFF
-        row[0], row[1], row[2], row[3] = stop - first, total, upper, lower
-        row[4], row[5] = low, high
+        if bounds[part] < bounds[part + 1]:
+            add(x[bounds[part] : bounds[part + 1]], out[part])
 
 
 def sums(x: npt.NDArray[np.int32], bounds: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

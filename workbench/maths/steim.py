@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from workbench.maths.moments import add
 from workbench.maths.words import LANES, big_word, little_word, unpack
 
-__all__ = ["DAMAGED", "GOOD", "SHORT", "steim"]
+__all__ = ["DAMAGED", "GOOD", "SHORT", "steim", "summed"]
 
 GOOD = 0
 """The record gave all its samples, and the last one is right."""
@@ -105,32 +106,101 @@ def _frames(buffer, frame, stop, need, version, big, out, at, counts, masks, sig
 
 
 @njit(cache=True, nogil=True)
+def _record(buffer, first, stop, need, version, big, out, at, counts, masks, signs, shifts):  # type: ignore[no-untyped-def]
+    """Decompress one record; return its status."""
+    done = 0
+    start, last = np.int64(0), np.int64(0)
+    if need > 0 and first + 64 <= stop:
+        start = np.int64(_word(buffer, first + 4, big))
+        last = np.int64(_word(buffer, first + 8, big))
+        done = _frames(buffer, first, stop, need, version, big, out, at, counts, masks, signs, shifts)
+    value = start
+    if done > 0:
+        # The first difference leads here from the record before: the first sample is given.
+        out[at] = value
+        for k in range(at + 1, at + done):
+            value += out[k]
+            out[k] = value
+    if done < need:
+        out[at + done : at + need] = 0
+        return SHORT
+    return DAMAGED if need > 0 and (value & 0xFFFFFFFF) != last else GOOD
+
+
+@njit(cache=True, nogil=True)
 def _steim(buffer, first, stop, needs, version, big, out, status, counts, masks, signs, shifts):  # type: ignore[no-untyped-def]
     at = 0
-    for record in range(first.size):
-        need = needs[record]
-        done = 0
-        start, last = np.int64(0), np.int64(0)
-        if need > 0 and first[record] + 64 <= stop[record]:
-            start = np.int64(_word(buffer, first[record] + 4, big[record]))
-            last = np.int64(_word(buffer, first[record] + 8, big[record]))
-            done = _frames(
-                buffer, first[record], stop[record], need, np.int64(version[record]), big[record],
-                out, at, counts, masks, signs, shifts,
-            )  # fmt: skip
-        if done > 0:
-            # The first difference leads here from the record before: the first sample is given.
-            value = start
-            out[at] = value
-            for k in range(at + 1, at + done):
-                value += out[k]
-                out[k] = value
-            if done == need and (value & 0xFFFFFFFF) != last:
-                status[record] = 2
-        if done < need:
-            status[record] = 1
-            out[at + done : at + need] = 0
+    for k in range(first.size):
+        status[k] = _record(
+            buffer, first[k], stop[k], needs[k], np.int64(version[k]), big[k],
+            out, at, counts, masks, signs, shifts,
+        )  # fmt: skip
+        at += needs[k]
+
+
+@njit(cache=True, nogil=True)
+def _summed(buffer, first, stop, needs, version, big, at, bounds, rows, counts, masks, signs, shifts):  # type: ignore[no-untyped-def]
+    room = np.empty(needs.max() + LANES, np.int32)
+    part = 0
+    for k in range(first.size):
+        need = needs[k]
+        status = _record(
+            buffer, first[k], stop[k], need, np.int64(version[k]), big[k],
+            room, 0, counts, masks, signs, shifts,
+        )  # fmt: skip
+        if status != GOOD:
+            return False
+        while part < bounds.size - 1 and bounds[part + 1] <= at:
+            part += 1
+        inside = part
+        while inside < bounds.size - 1 and bounds[inside] < at + need:
+            begin, end = max(bounds[inside], at) - at, min(bounds[inside + 1], at + need) - at
+            if begin < end:
+                add(room[begin:end], rows[inside])
+            inside += 1
         at += need
+    return True
+
+
+def summed(
+    buffer: npt.NDArray[np.uint8],
+    first: npt.NDArray[np.int64],
+    stop: npt.NDArray[np.int64],
+    counts: npt.NDArray[np.int64],
+    version: npt.NDArray[np.uint8],
+    big: npt.NDArray[np.bool_],
+    at: int,
+    bounds: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.int64],
+) -> bool:
+    """Sum the samples of records that follow each other, part by part, without keeping them.
+
+    Parameters
+    ----------
+    buffer, first, stop, counts, version, big
+        As for `steim`.
+    at : int
+        Number of the first sample.
+    bounds : ndarray of int64, shape (n_parts + 1,)
+        Number of the sample with which each part begins, and the last of them ends.
+    rows : ndarray of int64, shape (n_parts, 6)
+        As `workbench.maths.moments.sums` has them; added to.
+
+    Returns
+    -------
+    bool
+        Whether all records are good; if not, the rows are spoilt.
+    """
+    _check(buffer, first, stop)
+    if not first.size:
+        return True
+    tables = _COUNTS, _MASKS, _SIGNS, _SHIFTS
+    return bool(_summed(buffer, first, stop, counts, version, big, at, bounds, rows, *tables))
+
+
+def _check(buffer: npt.NDArray[np.uint8], first: npt.NDArray[np.int64], stop: npt.NDArray[np.int64]) -> None:
+    if first.size and (first.min() < 0 or stop.max() > buffer.size):
+        raise ValueError("frames lie outside the buffer")
 
 
 def steim(
@@ -178,8 +248,7 @@ def steim(
     total = int(counts.sum())
     out = np.empty(total + LANES, dtype=np.int32)
     status = np.zeros(len(counts), dtype=np.uint8)
-    if first.size and (first.min() < 0 or stop.max() > buffer.size):
-        raise ValueError("frames lie outside the buffer")
+    _check(buffer, first, stop)
     _steim(buffer, first, stop, counts, version, big, out, status, _COUNTS, _MASKS, _SIGNS, _SHIFTS)
     out.resize(total, refcheck=False)
     return out, status

@@ -1,0 +1,162 @@
+"""Surveys: what the kernels say of the same selection, to the bit, with each file read once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+from obspy import Stream
+
+from tests.archive.conftest import MIDNIGHT, mseed, trace
+from workbench import wire
+from workbench.archive import Archive, Selection
+from workbench.archive.surveys import Survey, survey
+from workbench.archive.trees import Local
+from workbench.demo.known import known
+from workbench.errors import InvalidSetting, NoData
+from workbench.kernels.quality import completeness, rms
+from workbench.notices import listen
+
+SPAN = "@2020-03-01T00:00:00/2020-03-02T23:59:59"
+
+
+def put(archive: Archive, day: int, content: bytes, seed_id: str = "XX.ABC..HHZ") -> None:
+    date = MIDNIGHT + day * 86400
+    network, station, _, channel = seed_id.split(".")
+    name = f"{seed_id}.D.{date.year}.{date.julday:03d}"
+    path = archive.root / f"{date.year}/{network}/{station}/{channel}.D/{name}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    os.utime(path, (0, 1e9))
+
+
+def expected(archive: Archive, selection: str, **values: float) -> Survey:
+    """Return what the kernels say."""
+    chosen = Selection.parse(selection)
+    spans = archive.get_spans(*chosen.codes, *chosen.span)
+    stream = archive.get_waveforms(*chosen.codes, *chosen.span)
+    return Survey(completeness(spans, window=values["window"]), rms(stream, **values))
+
+
+def same(archive: Archive, selection: str, window: float = 86400.0, subwindow: float = 3600.0) -> Survey:
+    """Compare a survey with the kernels, notices too; return it."""
+    values = {"window": window, "subwindow": subwindow}
+    with listen() as theirs:
+        want = expected(Archive(archive.root, index=archive.root / "other.sqlite"), selection, **values)
+    with listen() as ours:
+        found = survey(archive, selection, **values)
+    assert wire.canonical(found.rms) == wire.canonical(want.rms)
+    assert wire.canonical(found.completeness) == wire.canonical(want.completeness)
+    assert set(ours.notices) == set(theirs.notices)
+    return found
+
+
+@pytest.mark.parametrize("options", [{"channels": 5, "days": 8}, {"channels": 1, "days": 2, "rate": 20}])
+def test_a_generated_archive_is_surveyed_to_the_bit(tmp_path, options) -> None:
+    truth = known(tmp_path, **options).truth()
+    found = same(Archive(tmp_path), f"XX.*.*.*@2024-01-01/2024-01-{options['days'] + 1:02d}")
+    size = found.rms.reindex(time=truth["time"])
+    for name in ("sample_rms", "sample_mean", "sample_min", "sample_max"):
+        np.testing.assert_array_equal(size[name].values, truth[name].values)
+
+
+def test_recorded_data_are_surveyed_to_the_bit(shared, archive) -> None:
+    for name in ("TA.C26K.BHZ.2018.224", "BW.BGLD.EHE.20080101.gaps", "II.PFO.BHZ.20110311"):
+        archive.write(shared("archive_mixed") / f"{name}.mseed")
+    for path in archive.root.rglob("*.D.*"):
+        os.utime(path, (0, 1e9))
+    same(archive, "*.*.*.*@2007-12-30/2018-08-14")
+    same(archive, "TA.*.*.*@2018-08-12T03:04:05.5/2018-08-12T17:00:00", 3600.0, 600.0)
+
+
+def test_each_file_is_read_once_and_then_known(archive, monkeypatch) -> None:
+    for day in range(3):
+        put(archive, day, mseed(trace(5000, MIDNIGHT + 86400 * day)))
+    read: list[str] = []
+    whole, headers = Local.whole, Local.headers
+    monkeypatch.setattr(Local, "whole", lambda self, path: read.append(path) or whole(self, path))
+    monkeypatch.setattr(Local, "headers", lambda self, path: read.append(path) or headers(self, path))
+    survey(archive, f"XX.*.*.*{SPAN}")
+    # Of the day after the span, in which a record might end that begins in it, only the headers.
+    assert sorted(path[-8:] for path in read) == ["2020.061", "2020.062", "2020.063"]
+    read.clear()
+    archive.get_spans(*Selection.parse(f"XX.*.*.*{SPAN}").codes, MIDNIGHT, MIDNIGHT + 2 * 86400)
+    assert read == []
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    pieces=some.lists(
+        some.tuples(some.integers(0, 500), some.integers(1, 300), some.sampled_from([0.0, 0.3, 0.0004])),
+        min_size=1,
+        max_size=5,
+    ),
+    ordered=some.booleans(),
+    span=some.tuples(some.integers(-10, 400), some.integers(401, 900)),
+    reclen=some.sampled_from([256, 4096]),
+    encoding=some.sampled_from(["STEIM1", "STEIM2", "INT32"]),
+)
+def test_whatever_a_file_holds(tmp_path_factory, pieces, ordered, span, reclen, encoding) -> None:
+    """Gaps, overlaps, shifted times, disorder, cut anywhere: the same as by the kernels."""
+    archive = Archive(tmp_path_factory.mktemp("x"))
+    pieces = sorted(pieces) if ordered else pieces
+    data = np.random.default_rng(len(pieces)).integers(-(2**20), 2**20, 900).astype(np.int32)
+    parts = [
+        mseed(trace(data[first : first + n], MIDNIGHT + first + late, 1.0), reclen=reclen, encoding=encoding)
+        for first, n, late in pieces
+    ]
+    put(archive, 0, b"".join(parts))
+    start, end = (MIDNIGHT + at for at in span)
+    chosen = Selection("XX", "*", "*", "*", start, end)
+    if not any(first + late <= span[1] and first + late + n - 1 >= span[0] for first, n, late in pieces):
+        with pytest.raises(NoData):
+            survey(archive, chosen)
+        return
+    same(archive, str(chosen), 60.0, 20.0)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:600] + bytes([content[600] ^ 0x55]) + content[601:],
+        lambda content: content[:1024] + b"\x01" * 300 + content[1024:],
+        lambda content: content[:-100],
+    ],
+)
+def test_damage_is_named_and_the_rest_is_measured(archive, damage) -> None:
+    put(archive, 0, damage(mseed(trace(5000), reclen=512)))
+    put(archive, 0, mseed(trace(5000, seed_id="XX.B..HHZ"), reclen=512), "XX.B..HHZ")
+    found = same(archive, f"XX.*.*.*{SPAN}")
+    assert found.rms.sizes["channel"] == 2
+
+
+def test_floats_and_several_rates_go_the_kernels_way(archive) -> None:
+    put(archive, 0, mseed(trace(np.random.default_rng(0).normal(0, 1, 500))))
+    two = Stream([trace(500, rate=10.0, seed_id="XX.B..HHZ"), trace(500, MIDNIGHT + 100, 20.0, "XX.B..HHZ")])
+    put(archive, 0, mseed(two), "XX.B..HHZ")
+    same(archive, f"XX.*.*.*{SPAN}")
+
+
+def test_runs_go_on_from_file_to_file(archive) -> None:
+    """Times count on from the first record, as they do in waveforms."""
+    rate = 1.0003
+    whole = trace(200_000, MIDNIGHT, rate)
+    middle = 86_420
+    put(archive, 0, mseed(Stream([whole.slice(endtime=MIDNIGHT + (middle - 1) / rate)])))
+    put(archive, 1, mseed(Stream([whole.slice(MIDNIGHT + middle / rate)])))
+    same(archive, f"XX.*.*.*{SPAN}")
+
+
+def test_what_is_wrong_is_said(archive) -> None:
+    put(archive, 0, mseed(trace(500)))
+    with pytest.raises(NoData, match="holds nothing"):
+        survey(archive, f"YY.*.*.*{SPAN}")
+    with pytest.raises(InvalidSetting, match="no multiple"):
+        survey(archive, f"XX.*.*.*{SPAN}", window=100.0, subwindow=30.0)
+    with pytest.raises(InvalidSetting, match="no start"):
+        survey(archive, "XX.*.*.*")
+    assert Path(archive.index.path).exists()

@@ -1,0 +1,292 @@
+"""Surveys: index, completeness and RMS of an archive, each file read once.
+
+What `quality.completeness` and `quality.rms` say of the same selection, to the
+bit, but samples are summed where they are decoded and never kept.  A channel
+that is not plain (overlaps, damage, other encodings than Steim) takes the
+kernels' own way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import groupby, pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.archive.layout import DayFile, day_of
+from workbench.archive.records import Scan, scan
+from workbench.archive.runs import edges_of, first_at
+from workbench.archive.sdsreader import SdsReader
+from workbench.archive.selection import Selection
+from workbench.archive.spans import cut, to_spans
+from workbench.archive.trees import Headers
+from workbench.errors import NoData
+from workbench.kernels._amplitudes import say_slow, table
+from workbench.kernels._rms import Parts, counted
+from workbench.kernels._segments import Segment, segments
+from workbench.kernels._windows import divided, edges, on_time, parts_of
+from workbench.kernels.quality import completeness
+from workbench.maths.availability import first_sample
+from workbench.maths.steim import summed
+from workbench.notices import progress
+
+if TYPE_CHECKING:
+    from workbench.nouns import Dataset
+
+__all__ = ["Survey", "survey"]
+
+_TOGETHER = 64
+_STEIM = (10, 11)
+_EVER = 2**62
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Survey:
+    """What `survey` finds: two datasets, as the kernels of these names return them."""
+
+    completeness: Dataset
+    rms: Dataset
+
+
+@dataclass(eq=False, slots=True)
+class _Chain:
+    """Samples that follow each other, from record to record and from file to file.
+
+    Attributes
+    ----------
+    start : int
+        Time of the first sample of the first record, ns.
+    rate : float
+        Samples a second.
+    n : int
+        Samples until now.
+    last : int
+        Time of the last one as its record tells it.
+    low, high : int
+        Those from number `low` on, and before `high`, are selected.
+    """
+
+    start: int
+    rate: float
+    last: int
+    low: int
+    high: int
+    n: int = 0
+
+    def time_of(self, number: int) -> int:
+        return self.start + round(number * 1e9 / self.rate)
+
+    def bounds(self, limits: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the first sample that is not before each limit (ns)."""
+        step, base = 1e9 / self.rate, self.time_of(self.low)
+        found = [self.low + first_sample(base, step, _EVER, limit) for limit in limits.tolist()]
+        return np.clip(np.array(found, np.int64), self.low, self.high)
+
+
+@dataclass(eq=False, slots=True)
+class _Channel:
+    """What has been summed of a channel.
+
+    Attributes
+    ----------
+    sums : list of (int, ndarray)
+        Number of a sub-window since 1970, and the sums of it and those after it.
+    chains : list of _Chain
+    parts : list of Segment
+        The samples themselves, where they had to be kept.
+    plain : bool
+        Whether the sums are all there is to say.
+    """
+
+    sums: list[tuple[int, npt.NDArray[np.int64]]] = field(default_factory=list)
+    chains: list[_Chain] = field(default_factory=list)
+    parts: list[Segment] = field(default_factory=list)
+    plain: bool = True
+
+    def spans(self) -> Iterator[tuple[int, int, float]]:
+        """Go through first and last sample and rate of what there is."""
+        for one in self.chains:
+            if one.low < min(one.n, one.high):
+                yield one.time_of(one.low), one.time_of(min(one.n, one.high) - 1), one.rate
+        for part in self.parts:
+            yield part.start, part.end, part.rate
+
+
+def survey(
+    archive: SdsReader, selection: Selection | str, *, window: float = 86400.0, subwindow: float = 3600.0
+) -> Survey:
+    """Bring the index up to date, and measure completeness and RMS.
+
+    Parameters
+    ----------
+    archive : SdsReader
+    selection : Selection or str
+        With a time span.
+    window, subwindow : float
+        As for `quality.rms`, s.
+
+    Raises
+    ------
+    InvalidSetting
+        If `window` is no multiple of `subwindow`.
+    NoData
+        If there is nothing of the selection.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from obspy import read
+    >>> from workbench.archive import Archive
+    >>> archive = Archive(tempfile.mkdtemp())
+    >>> archive.write(read()).samples
+    9000
+    >>> found = survey(archive, "BW.*.*.*@2009-08-24/2009-08-25")
+    >>> found.completeness["num_samples"].values.ravel().tolist()
+    [3000, 3000, 3000]
+    """
+    chosen = Selection.parse(selection) if isinstance(selection, str) else selection
+    length, part = divided("survey", window, subwindow)
+    files = archive.files(chosen)
+    found = _summed(archive, files, chosen, part)
+    if not found:
+        raise NoData(str(chosen), "the archive holds nothing of it", "See 'workbench archive ls'.")
+    spans = [span for channel in found.values() for span in channel.spans()]
+    first = min(on_time(start, rate) for start, _, rate in spans)
+    last = max(on_time(end, rate) for _, end, rate in spans)
+    limits = edges("survey", length, first, last, None, None, len(found) * (length // part))
+    fine = parts_of(limits, part)
+    rows = {}
+    for seed_id, channel in sorted(found.items()):
+        say_slow(seed_id, min(rate for _, _, rate in channel.spans()), part)
+        parts = Parts(fine)
+        for number, sums in channel.sums:
+            # The first and the last may be sub-windows that hold no sample.
+            begin = number - int(fine[0] // part)
+            inside = slice(max(-begin, 0), max(len(fine) - 1 - begin, 0))
+            parts.put(max(begin, 0), sums[inside])
+        for one in channel.parts:
+            parts.add(one)
+        rows[seed_id] = counted(parts, length // part)
+    start, end = chosen.span
+    held = to_spans(cut(archive.index.spans(files, start.ns, end.ns), chosen))
+    return Survey(completeness(held, window=window), table(rows, limits, length, part, []))
+
+
+def _summed(archive: SdsReader, files: list[DayFile], chosen: Selection, part: int) -> dict[str, _Channel]:
+    """Go through the files, a channel after the other; keep their headers in the index."""
+    start, end = (moment.ns for moment in chosen.span)
+    stale = archive.index.stale(files)
+    beside = [file for file in files if not day_of(start) <= file.day <= day_of(end)]
+    # Of the days around only those are read that reach into the span.
+    touching = {one.path for one in archive.index.look(beside, start, end).stretches}
+    wanted = [file for file in files if file.path in touching or file not in beside]
+    fresh: list[tuple[str, Headers | None]] = []
+    found: dict[str, _Channel] = {}
+    done = 0
+    with archive.index.kept_open():
+        ordered = sorted(wanted, key=lambda one: (one.id, one.day))
+        for seed_id, group in groupby(ordered, key=lambda one: one.id):
+            channel = found.setdefault(seed_id, _Channel())
+            for file in group:
+                progress(done / len(wanted), f"reading {file.path}")
+                done += 1
+                read = _read(archive.index.tree, file.path)
+                if file.path in stale:
+                    fresh.append((file.path, read[0] if read is not None else None))
+                if read is not None and channel.plain:
+                    channel.plain = _add(channel, seed_id, read[0].scan, read[1], (start, end), part)
+                if len(fresh) >= _TOGETHER:
+                    archive.index.store(fresh)
+                    fresh = []
+            if not channel.plain:
+                network, station, location, code = seed_id.split(".")
+                stream = archive.get_waveforms(network, station, location, code, *chosen.span)
+                whole = segments(stream, flat=True, least=1) if len(stream) else []
+                found[seed_id] = _Channel(parts=whole, plain=False)
+        if fresh:
+            archive.index.store(fresh)
+    return {seed_id: channel for seed_id, channel in found.items() if any(channel.spans())}
+
+
+def _read(tree: Any, path: str) -> tuple[Headers, bytes] | None:
+    if hasattr(tree, "whole"):
+        whole: tuple[Headers, bytes] | None = tree.whole(path)
+        return whole
+    headers, content = tree.headers(path), tree.read(path)
+    if headers is None or content is None:
+        return None
+    return Headers(headers.status, scan(content), headers.settled), content
+
+
+def _add(
+    channel: _Channel, seed_id: str, found: Scan, content: bytes, span: tuple[int, int], part: int
+) -> bool:
+    """Sum the samples of a file; return whether that was all plain."""
+    if found.faults:
+        return False
+    rows = found.records
+    number = found.ids.index(seed_id) if seed_id in found.ids else -1
+    inside = (np.minimum(rows["start"], rows["end"]) <= span[1]) & (rows["end"] >= span[0])
+    inside &= (rows["channel"] == number) & (rows["n"] > 0) & (rows["rate"] > 0)
+    if not inside.all():
+        rows = rows[inside]
+    if not len(rows):
+        return True
+    if not np.isin(rows["encoding"], _STEIM).all() or rows["leap"].any():
+        return False
+    view = np.frombuffer(content, np.uint8)
+    kinds = np.zeros(len(rows), np.int64)
+    limits, last = edges_of(rows, kinds)
+    return all(
+        _add_run(channel, view, rows[first:stop], int(last[stop - 1]), span, part)
+        for first, stop in pairwise(limits)
+    )
+
+
+def _add_run(
+    channel: _Channel,
+    view: npt.NDArray[np.uint8],
+    rows: npt.NDArray[np.void],
+    last: int,
+    span: tuple[int, int],
+    part: int,
+) -> bool:
+    """Sum records that follow each other."""
+    start, rate = int(rows["start"][0]), float(rows["rate"][0])
+    chain = channel.chains[-1] if channel.chains else None
+    if chain is not None:
+        away = start - chain.last
+        if away <= 0.5e9 / chain.rate:
+            return False  # an overlap, or out of order
+        if abs(1 - rate / chain.rate) >= 1e-4:
+            return False  # the kernel has something to say about that
+        if away > 1.5e9 / chain.rate:
+            chain = None
+    if chain is None:
+        low, high = first_at(start, rate, span[0]), first_at(start, rate, span[1] + 1)
+        chain = _Chain(start, rate, last, low, high)
+        channel.chains.append(chain)
+    counts = rows["n"].astype(np.int64)
+    total = int(counts.sum())
+    begin = chain.time_of(chain.n) // part
+    stop = chain.time_of(chain.n + total - 1) // part + 2
+    bounds = chain.bounds(np.arange(begin, stop + 1, dtype=np.int64) * part)
+    sums = np.zeros((len(bounds) - 1, 6), np.int64)
+    good = summed(
+        view,
+        rows["offset"] + rows["data"],
+        rows["offset"] + rows["length"],
+        counts,
+        np.where(rows["encoding"] == 10, 1, 2).astype(np.uint8),
+        rows["big"].astype(np.bool_),
+        chain.n,
+        bounds,
+        sums,
+    )
+    chain.n += total
+    chain.last = last
+    channel.sums.append((begin, sums))
+    return good
