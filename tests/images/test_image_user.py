@@ -8,26 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from compiled import COUNT
+
 pytestmark = pytest.mark.docker
 
 ROOT = Path(__file__).parents[2]
 HOME = ("--tmpfs=/home/me:uid=12345,gid=12345,mode=700", "--env=HOME=/home/me")
-
-COUNT = """
-import numba.core.caching as caching, numba.core.compiler as compiler, json, sys, io, contextlib, tempfile
-hits, misses, load = [], [], caching.Cache.load_overload
-
-def counted(cache, signature, context):
-    found = load(cache, signature, context)
-    (misses if found is None else hits).append(cache._name)
-    return found
-
-caching.Cache.load_overload = counted
-from workbench.demo import __main__ as demonstration
-with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as folder:
-    demonstration.main.main([folder], standalone_mode=False)
-print(json.dumps({"hits": hits, "misses": misses}))
-"""
 
 
 def test_it_is_small(entries):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from slurmed import Slurm
+from workbench_hub.health import wait_for
 from workbench_slurm.cluster import program
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(120)]
@@ -19,8 +20,9 @@ pytestmark = [pytest.mark.slurm, pytest.mark.timeout(120)]
 def job(slurm_cluster: Slurm) -> Iterator[int]:
     """Return a job of anna's that runs, and whose name is a secret."""
     slurm_cluster.clean()
-    number = slurm_cluster.submit("sleep 600", "--job-name=secret", user="anna")
-    assert slurm_cluster.wait(number, "RUNNING") == "RUNNING"
+    script = "export WORD=very-secret; echo $WORD > /tmp/note; echo $WORD; sleep 600"
+    number = slurm_cluster.submit(script, "--job-name=secret", user="anna")
+    wait_for(lambda: "very-secret" in slurm_cluster.output(number), 20, f"job {number}")
     yield number
     slurm_cluster.clean()
 
@@ -63,6 +65,17 @@ def test_a_job_is_not_seen_by_others(slurm_cluster: Slurm, job: int, words: tupl
     assert not any(word == str(job) for line in done.stdout.splitlines()[1:] for word in line.split())
     if words == ("squeue",):
         assert "secret" in slurm.run("squeue", "--format=%j", user="anna").stdout
+
+
+def test_what_a_job_writes_is_read_by_nobody_else(slurm_cluster: Slurm, job: int):
+    state = slurm_cluster.cluster.state
+    look = ("grep", "--recursive", "--no-messages", "--files-with-matches", "--devices=skip", "very-secret")
+    assert slurm_cluster.run(*look, state, slurm_cluster.home("anna"), user="ben", check=False).stdout == ""
+    # It is there: its owner and root find it, in what SLURM keeps of the job and in the job's own /tmp.
+    assert f"job-{job}.out" in slurm_cluster.run(*look, slurm_cluster.home("anna"), user="anna").stdout
+    found = subprocess.run([*look, str(state)], capture_output=True, text=True, check=False).stdout
+    assert "slurm_script" in found
+    assert "/note" in found
 
 
 def test_its_owner_may_do_all_that(slurm: Slurm):
