@@ -23,6 +23,7 @@ _COMMANDS = {
     "doctor": ("workbench.cli.doctor", "doctor", "Try out what does not work, and say why."),
     "kernel": ("workbench.cli.scaffold", "kernel", "Add a kernel of your own."),
     "list": ("workbench.cli.catalogue", "list_kernels", "List the kernels, a sentence each."),
+    "map": ("workbench.cli.map", "map_command", "Run a kernel over an archive, restartable."),
     "run": ("workbench.cli.run", "run", "Run a kernel on data, or a Call file."),
     "serve": ("workbench_api.__main__", "main", "Serve every kernel as a web process."),
     "settings": ("workbench.cli.deployment", "settings", "Print the settings of this deployment."),
