@@ -29,6 +29,7 @@ _HOMES = {
     "cluster": "workbench.jobs.clusters",
     "default_sources": "workbench.archive",
     "map": "workbench.jobs.fanout",
+    "submit": "workbench.jobs.batch",
 }
 """Where the few names that are no topics live."""
 
@@ -45,6 +46,8 @@ __all__ = sorted({*_HOMES, *_TOPICS} - {"map"})
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
+    if name == "jobs":
+        return importlib.import_module("workbench.jobs")
     if name in _TOPICS:
         return importlib.import_module(f"workbench.kernels.{name}")
     raise AttributeError(f"module 'workbench' has no attribute '{name}'")

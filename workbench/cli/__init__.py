@@ -21,11 +21,13 @@ _COMMANDS = {
     "archive": ("workbench.cli.archive", "archive", "Waveform archives: add, ls, check, fetch."),
     "describe": ("workbench.cli.catalogue", "describe", "Print all about a kernel, as JSON."),
     "doctor": ("workbench.cli.doctor", "doctor", "Try out what does not work, and say why."),
+    "jobs": ("workbench.cli.jobs", "jobs", "List batch jobs, and what became of them."),
     "kernel": ("workbench.cli.scaffold", "kernel", "Add a kernel of your own."),
     "list": ("workbench.cli.catalogue", "list_kernels", "List the kernels, a sentence each."),
     "map": ("workbench.cli.map", "map_command", "Run a kernel over an archive, restartable."),
     "run": ("workbench.cli.run", "run", "Run a kernel on data, or a Call file."),
     "serve": ("workbench_api.__main__", "main", "Serve every kernel as a web process."),
+    "submit": ("workbench.cli.submit", "submit", "Submit a kernel on data, or Call files, and do not wait."),
     "settings": ("workbench.cli.deployment", "settings", "Print the settings of this deployment."),
 }
 """Command: module, name in it, and the sentence of the overview."""

@@ -20,7 +20,7 @@ from workbench.errors import (
     WorkbenchError,
 )
 
-__all__ = ["EXIT_CODES", "code_of", "report"]
+__all__ = ["EXIT_CODES", "code_of", "report", "said"]
 
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (click.ClickException, 2),
@@ -58,20 +58,22 @@ def report(error: BaseException, *, debug: bool) -> int:
     """Print one clear line about an error and return the exit code."""
     if debug:
         traceback.print_exception(error, file=sys.stderr)
-    if isinstance(error, KeyboardInterrupt):
-        text = "stopped"
-    elif isinstance(error, click.ClickException):
-        text = error.format_message()
-        usage = getattr(error, "ctx", None)
-        if usage is not None:
-            text += f"\nTry '{usage.command_path} --help'."
-    elif isinstance(error, WorkbenchError):
-        text = str(error)
-    elif isinstance(error, OSError):
-        text = f"{error.filename or 'the system'}: {error.strerror or error}"
-    elif isinstance(error, MemoryError):
-        text = "out of memory. Give a shorter span or fewer channels."
-    else:
-        text = f"{type(error).__name__}: {error}. This is a defect; run again with --debug and report it."
-    print(f"error: {text}", file=sys.stderr)  # noqa: T201 - the terminal is this module's business
+    print(f"error: {said(error)}", file=sys.stderr)  # noqa: T201 - the terminal is this module's business
     return code_of(error)
+
+
+def said(error: BaseException) -> str:
+    """Return one clear line about an error."""
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped"
+    if isinstance(error, click.ClickException):
+        usage = getattr(error, "ctx", None)
+        more = f"\nTry '{usage.command_path} --help'." if usage is not None else ""
+        return error.format_message() + more
+    if isinstance(error, WorkbenchError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename or 'the system'}: {error.strerror or error}"
+    if isinstance(error, MemoryError):
+        return "out of memory. Give a shorter span or fewer channels."
+    return f"{type(error).__name__}: {error}. This is a defect; run again with --debug and report it."

@@ -20,9 +20,10 @@ RESERVED = frozenset(
         *("to", "save_call", "strict", "quiet", "debug", "help"),
         *("tile", "workers", "retries", "preview", "sample", "store"),
         *("client", "progress", "sources", "max_bytes", "kernel", "selection"),
+        *("where", "again", "cores", "memory", "walltime", "partition", "account"),
     }
 )
-"""Names that ``workbench run``, ``workbench map`` and `workbench.map` keep for themselves."""
+"""Names that ``workbench run``, ``map`` and ``submit``, and `workbench.map`, keep for themselves."""
 
 
 def options(kernel: Kernel) -> list[click.Option]:

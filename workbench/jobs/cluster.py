@@ -12,7 +12,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from workbench.errors import InvalidSetting, Unavailable, WorkbenchError
-from workbench.jobs import sessions
 from workbench.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,6 +44,8 @@ def security(settings: Settings) -> Security:
             f"there are no keys in {folder}",
             "`make up` makes them; name their directory.",
         )
+    from workbench.jobs import sessions
+
     return sessions.security(folder)
 
 

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from workbench.errors import InvalidSetting
 from workbench.settings import Settings
 
-__all__ = ["Limits", "environment", "mebibytes", "minutes", "python", "script"]
+__all__ = ["Limits", "environment", "mebibytes", "minutes", "passed", "python", "script"]
 
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 _UNITS = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -113,7 +113,7 @@ def python(settings: Settings) -> list[str]:
     if not settings.digest:
         return [sys.executable]
     # In an image nothing is left of the environment around it.
-    said = [f"{name}={value}" for name, value in _passed(settings).items()]
+    said = [f"{name}={value}" for name, value in passed(settings).items()]
     return [settings.launcher, settings.digest, "--", "env", *said, "python"]
 
 
@@ -121,10 +121,10 @@ def environment(settings: Settings, cores: int) -> dict[str, str]:
     """Return what a job has in its environment: it inherits nothing, and gets no secret."""
     path = _PATH if settings.digest else os.environ.get("PATH", _PATH)
     own = {"HOME": str(Path.home()), "LANG": "C.UTF-8", "PATH": path}
-    return {**own, **dict.fromkeys(_THREADS, str(cores)), **_passed(settings)}
+    return {**own, **dict.fromkeys(_THREADS, str(cores)), **passed(settings)}
 
 
-def _passed(settings: Settings) -> dict[str, str]:
+def passed(settings: Settings) -> dict[str, str]:
     """Return the settings that were made here and hold there too."""
     return {
         f"WORKBENCH_{name.upper()}": str(value.expanduser().absolute() if isinstance(value, Path) else value)

@@ -14,7 +14,7 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 
-__all__ = ["serve"]
+__all__ = ["end_with_parent", "serve"]
 
 
 def serve(target: str, line: Connection[Any, Any], parent: int) -> None:
@@ -30,7 +30,7 @@ def serve(target: str, line: Connection[Any, Any], parent: int) -> None:
     parent : int
         Process id of the other end.
     """
-    threading.Thread(target=_end_with_parent, args=[parent], daemon=True).start()
+    threading.Thread(target=end_with_parent, args=[parent], daemon=True).start()
     module, name = target.split(":")
     function = getattr(importlib.import_module(module), name)
     while True:
@@ -52,7 +52,7 @@ def serve(target: str, line: Connection[Any, Any], parent: int) -> None:
             return
 
 
-def _end_with_parent(parent: int) -> None:
+def end_with_parent(parent: int) -> None:
     """End this process as soon as the one that started it is gone, at work or not."""
     try:
         watched = os.pidfd_open(parent)

@@ -14,8 +14,8 @@ from pathlib import Path
 from workbench.errors import Unavailable, WorkbenchError
 from workbench.jobs.reasons import Reason, reason_of, refusal
 
-__all__ = ["Partition", "Queued", "ask", "cancel", "clean", "here", "nodes_reach", "partitions", "queue",
-           "submit", "why_not"]  # fmt: skip
+__all__ = ["Partition", "Queued", "accounts", "ask", "cancel", "clean", "exit_code", "here", "nodes_reach",
+           "partitions", "queue", "submit", "why_not"]  # fmt: skip
 
 _SECONDS = 60
 _OWN = ("SLURM_", "SBATCH_", "SQUEUE_", "SINFO_", "SCANCEL_", "SALLOC_", "SRUN_")
@@ -168,6 +168,32 @@ def cancel(*jobs: str | int) -> None:
     """Cancel jobs: numbers, or ``ARRAY_INDEX``; one that has ended already is left alone."""
     if jobs:
         ask("scancel", "--quiet", *map(str, jobs))
+
+
+def accounts(numbers: Iterable[int]) -> dict[str, str]:
+    """Return the states of jobs that the queue has forgotten, where SLURM keeps accounts.
+
+    By ``NUMBER``, or ``ARRAY_INDEX``.
+    """
+    words = ["sacct", "--noheader", "--parsable2", "--allocations", "--format=JobID,State"]
+    try:
+        said = ask(*words, f"--jobs={','.join(map(str, sorted(numbers)))}")
+    except WorkbenchError:
+        return {}  # without slurmdbd there are none
+    rows = (line.split("|", 1) for line in said.splitlines() if "|" in line)
+    # 'CANCELLED by 20101'
+    return {name: state.split()[0] for name, state in rows if state and state.split()[0] not in _ALIVE}
+
+
+def exit_code(job: str) -> int:
+    """Return the exit code of a job that ended a short while ago; 0 if SLURM does not know it."""
+    try:
+        found = re.search(r"ExitCode=(\d+):(\d+)", ask("scontrol", "--oneliner", "show", "job", job))
+    except WorkbenchError:
+        return 0
+    if found is None:
+        return 0
+    return int(found[1]) or (128 + int(found[2]) if int(found[2]) else 0)
 
 
 def partitions() -> list[Partition]:

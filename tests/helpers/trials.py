@@ -1,0 +1,65 @@
+"""A kernel that takes its time, its memory, or its leave; installed as one of somebody else's is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import Literal
+
+from workbench.kernel import kernel
+from workbench.notices import progress
+from workbench.nouns import Waveforms
+from workbench.units import Seconds
+
+
+@kernel(per="channel")
+def wait(
+    waveforms: Waveforms,
+    *,
+    seconds: Seconds = 0.0,
+    megabytes: int = 0,
+    end: Literal["return", "kill", "segv", "fail"] = "return",
+    mark: str = "",
+) -> Waveforms:
+    """Return waveforms after a while.
+
+    Parameters
+    ----------
+    seconds
+        How long it takes.
+    megabytes
+        How much memory it takes.
+    end
+        How it ends.
+    mark
+        File that gets a line for each run.
+    """
+    if mark:
+        with open(mark, "a") as file:
+            file.write(f"{os.getpid()}\n")
+    held = bytearray(megabytes * 2**20)
+    held[::4096] = b"x" * len(held[::4096])
+    begun = time.monotonic()
+    while time.monotonic() < begun + seconds:
+        progress((time.monotonic() - begun) / seconds, "waiting")
+        time.sleep(0.05)
+    if end == "fail":
+        raise ZeroDivisionError("told to fail")
+    if end != "return":
+        os.kill(os.getpid(), signal.SIGKILL if end == "kill" else signal.SIGSEGV)
+    return waveforms
+
+
+def install(folder: Path) -> Path:
+    """Install this module as a distribution in a folder, for whoever has it on their path."""
+    about = folder / "trials-1.0.dist-info"
+    about.mkdir(parents=True)
+    shutil.copy(__file__, folder / "trials.py")
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: trials\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[workbench.kernels]\ntrials = trials\n")
+    for path in (folder, about, *folder.glob("*.py"), *about.iterdir()):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return folder
