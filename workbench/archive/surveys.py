@@ -2,8 +2,8 @@
 
 What `quality.completeness` and `quality.rms` say of the same selection, to the
 bit, but samples are summed where they are decoded and never kept.  A channel
-that is not plain (overlaps, damage, other encodings than Steim) takes the
-kernels' own way.
+that is not plain (versions that differ, damage, floats) takes the kernels' own
+way.
 """
 
 from __future__ import annotations
@@ -11,24 +11,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from workbench.archive.chains import join
 from workbench.archive.layout import DayFile, day_of
 from workbench.archive.records import Scan, scan
-from workbench.archive.runs import edges_of, first_at
+from workbench.archive.runs import Run, edges_of, first_at, from_records
+from workbench.archive.samples import decode
 from workbench.archive.sdsreader import SdsReader
 from workbench.archive.selection import Selection
 from workbench.archive.spans import cut, to_spans
-from workbench.archive.trees import Headers
+from workbench.archive.trees import Headers, Local, Tree
 from workbench.errors import NoData
 from workbench.kernels._amplitudes import say_slow, table
 from workbench.kernels._rms import Parts, counted
 from workbench.kernels._segments import Segment, segments
 from workbench.kernels._windows import divided, edges, on_time, parts_of
 from workbench.kernels.quality import completeness
+from workbench.maths import moments
 from workbench.maths.availability import first_sample
 from workbench.maths.steim import summed
 from workbench.notices import progress
@@ -39,7 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["Survey", "survey"]
 
 _TOGETHER = 64
-_STEIM = (10, 11)
 _EVER = 2**62
 
 
@@ -79,11 +81,22 @@ class _Chain:
     def time_of(self, number: int) -> int:
         return self.start + round(number * 1e9 / self.rate)
 
-    def bounds(self, limits: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return the first sample that is not before each limit (ns)."""
+    def limits(self, more: int, part: int) -> tuple[int, npt.NDArray[np.int64]]:
+        """Return the sub-windows (ns long) that so many more samples may lie in.
+
+        The number of the first, since 1970, and the sample with which each
+        begins, and the last of them ends.
+        """
+        begin = self.time_of(self.n) // part
+        stop = self.time_of(self.n + more - 1) // part + 2
         step, base = 1e9 / self.rate, self.time_of(self.low)
-        found = [self.low + first_sample(base, step, _EVER, limit) for limit in limits.tolist()]
-        return np.clip(np.array(found, np.int64), self.low, self.high)
+        found = [self.low + first_sample(base, step, _EVER, k * part) for k in range(begin, stop + 1)]
+        return begin, np.clip(np.array(found, np.int64), self.low, self.high)
+
+    def grow(self, more: int, last: int) -> None:
+        """Count more samples."""
+        self.n += more
+        self.last = last
 
 
 @dataclass(eq=False, slots=True)
@@ -211,18 +224,22 @@ def _summed(archive: SdsReader, files: list[DayFile], chosen: Selection, part: i
     return {seed_id: channel for seed_id, channel in found.items() if any(channel.spans())}
 
 
-def _read(tree: Any, path: str) -> tuple[Headers, bytes] | None:
-    if hasattr(tree, "whole"):
-        whole: tuple[Headers, bytes] | None = tree.whole(path)
-        return whole
+def _read(tree: Tree, path: str) -> tuple[Headers, npt.NDArray[np.uint8]] | None:
+    if isinstance(tree, Local):
+        return tree.whole(path)
     headers, content = tree.headers(path), tree.read(path)
     if headers is None or content is None:
         return None
-    return Headers(headers.status, scan(content), headers.settled), content
+    return Headers(headers.status, scan(content), headers.settled), np.frombuffer(content, np.uint8)
 
 
 def _add(
-    channel: _Channel, seed_id: str, found: Scan, content: bytes, span: tuple[int, int], part: int
+    channel: _Channel,
+    seed_id: str,
+    found: Scan,
+    view: npt.NDArray[np.uint8],
+    span: tuple[int, int],
+    part: int,
 ) -> bool:
     """Sum the samples of a file; return whether that was all plain."""
     if found.faults:
@@ -235,18 +252,55 @@ def _add(
         rows = rows[inside]
     if not len(rows):
         return True
-    if not np.isin(rows["encoding"], _STEIM).all() or rows["leap"].any():
+    if rows["leap"].any():
         return False
-    view = np.frombuffer(content, np.uint8)
-    kinds = np.zeros(len(rows), np.int64)
-    limits, last = edges_of(rows, kinds)
-    return all(
-        _add_run(channel, view, rows[first:stop], int(last[stop - 1]), span, part)
-        for first, stop in pairwise(limits)
+    limits, last = edges_of(rows, np.zeros(len(rows), np.int64))
+    heads, tails = np.array(limits[:-1]), np.array(limits[1:]) - 1
+    packed = (rows["encoding"] == 10) | (rows["encoding"] == 11)
+    if packed.all() and _in_order(channel, rows["start"][heads], last[tails], rows["rate"][heads]):
+        return all(
+            _add_records(channel, view, rows[first:stop], int(last[stop - 1]), span, part)
+            for first, stop in pairwise(limits)
+        )
+    # What is there twice may be the same, and then the file is as plain as any.
+    decoded = decode(view, rows)
+    if decoded.bad or (decoded.kinds != np.dtype(np.int32).num).any():
+        return False
+    runs = join(from_records(Scan(found.ids, rows, []), decoded))
+    starts, ends, rates = (
+        np.array([getattr(run, name) for run in runs]) for name in ("start", "last", "rate")
     )
+    return _in_order(channel, starts, ends, rates) and all(_add_run(channel, run, span, part) for run in runs)
 
 
-def _add_run(
+def _in_order(
+    channel: _Channel,
+    starts: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    rates: npt.NDArray[np.float64],
+) -> bool:
+    """Tell whether each run begins after the one before, and the first after all that there was."""
+    if channel.chains:
+        chain = channel.chains[-1]
+        starts, ends = np.append(chain.start, starts), np.append(chain.last, ends)
+        rates = np.append(chain.rate, rates)
+    late = starts[1:] - ends[:-1] > 0.5e9 / rates[:-1]
+    # The kernel has something to say about several rates.
+    return bool(late.all() and (np.abs(1 - rates[1:] / rates[:-1]) < 1e-4).all())
+
+
+def _chain(channel: _Channel, start: int, rate: float, span: tuple[int, int]) -> _Chain:
+    """Return the chain that what begins now goes on with, or a new one."""
+    if channel.chains:
+        chain = channel.chains[-1]
+        if start - chain.last <= 1.5e9 / chain.rate:
+            return chain
+    low, high = first_at(start, rate, span[0]), first_at(start, rate, span[1] + 1)
+    channel.chains.append(_Chain(start, rate, start, low, high))
+    return channel.chains[-1]
+
+
+def _add_records(
     channel: _Channel,
     view: npt.NDArray[np.uint8],
     rows: npt.NDArray[np.void],
@@ -254,26 +308,10 @@ def _add_run(
     span: tuple[int, int],
     part: int,
 ) -> bool:
-    """Sum records that follow each other."""
-    start, rate = int(rows["start"][0]), float(rows["rate"][0])
-    chain = channel.chains[-1] if channel.chains else None
-    if chain is not None:
-        away = start - chain.last
-        if away <= 0.5e9 / chain.rate:
-            return False  # an overlap, or out of order
-        if abs(1 - rate / chain.rate) >= 1e-4:
-            return False  # the kernel has something to say about that
-        if away > 1.5e9 / chain.rate:
-            chain = None
-    if chain is None:
-        low, high = first_at(start, rate, span[0]), first_at(start, rate, span[1] + 1)
-        chain = _Chain(start, rate, last, low, high)
-        channel.chains.append(chain)
+    """Sum records that follow each other; return whether all of them are good."""
+    chain = _chain(channel, int(rows["start"][0]), float(rows["rate"][0]), span)
     counts = rows["n"].astype(np.int64)
-    total = int(counts.sum())
-    begin = chain.time_of(chain.n) // part
-    stop = chain.time_of(chain.n + total - 1) // part + 2
-    bounds = chain.bounds(np.arange(begin, stop + 1, dtype=np.int64) * part)
+    begin, bounds = chain.limits(int(counts.sum()), part)
     sums = np.zeros((len(bounds) - 1, 6), np.int64)
     good = summed(
         view,
@@ -286,7 +324,16 @@ def _add_run(
         bounds,
         sums,
     )
-    chain.n += total
-    chain.last = last
+    chain.grow(int(counts.sum()), last)
     channel.sums.append((begin, sums))
     return good
+
+
+def _add_run(channel: _Channel, run: Run, span: tuple[int, int], part: int) -> bool:
+    """Sum samples that are decoded already."""
+    chain = _chain(channel, run.start, run.rate, span)
+    begin, bounds = chain.limits(len(run.data), part)
+    own = np.clip(bounds - chain.n, 0, len(run.data))
+    channel.sums.append((begin, moments.sums(run.data, own)))
+    chain.grow(len(run.data), run.last)
+    return True

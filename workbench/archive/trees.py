@@ -7,11 +7,15 @@ one here is a folder of this machine; `workbench.archive.remote` has one under a
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
 
 from workbench.archive.files import trouble
 from workbench.archive.records import Scan, scan, scan_file
@@ -22,6 +26,8 @@ __all__ = ["SETTLED_S", "Headers", "Local", "Status", "Tree", "named", "tree_of"
 
 Status = tuple[int, int, int]
 """Size, time of change (ns since 1970), and a number that another file at the same place does not have."""
+
+_rooms = threading.local()
 
 SETTLED_S = 2.0
 """A file that changed this shortly before it was read may change again within one tick of its clock."""
@@ -142,12 +148,20 @@ class Local:
         same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
         return Headers(_status(before), found, same and time.time() - before.st_mtime >= SETTLED_S)
 
-    def whole(self, path: str) -> tuple[Headers, bytes] | None:
-        """Read a file once, for its headers and for its samples; None if it is gone."""
+    def whole(self, path: str) -> tuple[Headers, npt.NDArray[np.uint8]] | None:
+        """Read a file once, for its headers and for its samples; None if it is gone.
+
+        The bytes are there until this thread reads the next file so: it goes to
+        the same place, as fresh memory would first have to be cleared.
+        """
         try:
             with open(f"{self.root}/{path}", "rb", buffering=0) as file:  # noqa: PTH123
                 before = os.fstat(file.fileno())
-                content = file.read()
+                room = _room(before.st_size)
+                size = 0
+                while size < before.st_size and (fresh := file.readinto(room[size : before.st_size].data)):
+                    size += fresh
+                content = room[:size]
                 after = os.fstat(file.fileno())
         except FileNotFoundError:
             return None
@@ -189,6 +203,14 @@ class Local:
         return UnreadableFile(
             self.full(path), f"cannot be read: {error.strerror}", "Check who may read it, and the disk."
         )
+
+
+def _room(size: int) -> npt.NDArray[np.uint8]:
+    """Return room for so many bytes, the same for one thread as long as it is enough."""
+    room: npt.NDArray[np.uint8] | None = getattr(_rooms, "room", None)
+    if room is None or len(room) < size:
+        room = _rooms.room = np.empty(size, np.uint8)
+    return room
 
 
 def tree_of(root: Path | Tree) -> Tree:
