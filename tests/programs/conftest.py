@@ -29,28 +29,37 @@ def bubblewrap(missing):
         missing("bubblewrap", "as root: apt-get install bubblewrap")
 
 
-def pinned(path: Path) -> File:
-    return File(path, hashlib.sha256(path.read_bytes()).hexdigest())
+@pytest.fixture(scope="session")
+def pinned() -> Callable[[Path], File]:
+    """Return a file as a declaration names it."""
+    return lambda path: File(path, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory, missing) -> Callable[..., File]:
-    """Return a way to compile a source: ``compiled(path, "gcc", "-lm")``."""
+def compiled(tmp_path_factory, missing, pinned) -> Callable[..., File]:
+    """Return a way to compile a source of this folder: ``compiled("peaks.c", "gcc", "-lm")``."""
     folder = tmp_path_factory.mktemp("programs")
 
-    def build(source: Path, compiler: str, *more: str) -> File:
+    def build(source: str, compiler: str, *more: str, package: str = "") -> File:
         if shutil.which(compiler) is None:
-            missing(compiler, f"as root: apt-get install {compiler}")
-        program = folder / source.stem
-        if not program.exists():
-            command = [compiler, "-O1", "-o", str(program), str(source), *more]
+            missing(package or compiler, f"as root: apt-get install {package or compiler}")
+        name = Path(source).stem
+        out = folder / (f"{name}.class" if compiler == "javac" else name)
+        if not out.exists():
+            to = ["-d", str(folder)] if compiler == "javac" else ["-O1", "-o", str(out)]
+            command = [compiler, *to, str(HERE / source), *more]
             done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
             assert done.returncode == 0, done.stderr
-        return pinned(program)
+        return pinned(out)
 
     return build
 
 
 @pytest.fixture(scope="session")
 def peaks_program(compiled) -> File:
-    return compiled(HERE / "peaks.c", "gcc", "-lm")
+    return compiled("peaks.c", "gcc", "-lm")
+
+
+@pytest.fixture(scope="session")
+def hostile(compiled) -> File:
+    return compiled("hostile.c", "gcc")

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from workbench import kernel as declarations
 from workbench import wire
+from workbench.cubes import to_stream
 from workbench.errors import InvalidKernel, InvalidSetting
 from workbench.kernel import Kernel
 from workbench.programs import template
@@ -112,6 +113,9 @@ def _program(
     known = [*inputs, *outputs, *settings, *files]
     if len(set(known)) != len(known):
         raise refuse("a name stands for two things", "Inputs, outputs, settings and files differ in name.")
+    first = argv[0] if argv and isinstance(argv[0], str) else ""
+    if not (first.startswith("/") and "{" not in first) and first not in {f"{{{name}}}" for name in files}:
+        raise refuse(f"its program is '{first}'", "Give an absolute path, or the place of one of its files.")
     try:
         used = template.names(argv)
     except ValueError as error:
@@ -120,9 +124,6 @@ def _program(
         raise refuse(f"its command line has a place for '{min(used - set(known))}'", f"Known: {known}.")
     if settings - used:
         raise refuse(f"its command line has no place for the setting '{min(settings - used)}'", "Add one.")
-    first = argv[0] if argv and isinstance(argv[0], str) else ""
-    if not (first.startswith("/") and "{" not in first) and first not in {f"{{{name}}}" for name in files}:
-        raise refuse(f"its program is '{first}'", "Give an absolute path, or the place of one of its files.")
     if set(outputs) != set(writes) or set(reads) - set(inputs) - settings:
         raise refuse("reads and writes are not its inputs and outputs", f"{list(inputs)} to {list(outputs)}.")
     for name, nouns in inputs.items():
@@ -159,9 +160,15 @@ def _call(
     inputs = {item.name: bound.arguments.get(item.name) for item in kernel.inputs}
     for item in kernel.inputs:
         value = inputs[item.name]
-        if value is not None and wire.noun(value) not in item.nouns:
+        if value is None:
+            continue
+        noun = wire.noun(value)
+        if noun == "Dataset" and "Waveforms" in item.nouns and noun not in item.nouns:
+            # A cube of channels by time goes where waveforms go.
+            inputs[item.name] = to_stream(value, item.name)
+        elif noun not in item.nouns:
             raise InvalidSetting(
-                kernel.id, f"'{item.name}' is {wire.noun(value)}", f"It takes {' or '.join(item.nouns)}."
+                kernel.id, f"'{item.name}' is {noun}", f"It takes {' or '.join(item.nouns)}."
             )
     checked = kernel.validate({name: value for name, value in bound.arguments.items() if name not in inputs})
     settings = {name: getattr(checked, name) for name in type(checked).model_fields}

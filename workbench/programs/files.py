@@ -7,15 +7,15 @@ import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
 from workbench.errors import ResourceExceeded, Unavailable, WorkbenchError
 
-__all__ = ["File", "put", "sha256_of", "take", "used", "work_folder"]
+__all__ = ["File", "nameless", "put", "sha256_of", "take", "used", "work_folder"]
 
 MOST_FILES = 10_000
 """Files that a program may leave in its work folder."""
@@ -110,13 +110,16 @@ def take(folder: Path, name: str, limit: int) -> bytes:
         raise WorkbenchError(
             name, f"is no file that can be read ({error.strerror})", "A program writes plain files."
         ) from error
-    with os.fdopen(number, "rb") as file:
-        about = os.fstat(file.fileno())
+    try:
+        about = os.fstat(number)
         if not stat.S_ISREG(about.st_mode):
             raise WorkbenchError(name, "is no file", "A program writes plain files.")
         if about.st_size > limit:
             raise ResourceExceeded(name, f"has more than {limit} bytes", "Ask for less at a time.")
-        return file.read(limit)
+        with os.fdopen(os.dup(number), "rb") as file:
+            return file.read(limit)
+    finally:
+        os.close(number)
 
 
 def used(folder: Path) -> tuple[int, int]:
@@ -134,10 +137,26 @@ def used(folder: Path) -> tuple[int, int]:
                         break
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(Path(entry.path))
-        except OSError:
-            # It went while we looked, or is closed to us, and then nothing of it is taken either.
+        except FileNotFoundError:
+            # It went while we looked.
             continue
+        except OSError:
+            # Closed to us, or of a name too long: what is in there cannot be counted.
+            return MOST_FILES + 1, size
     return count, size
+
+
+def nameless(pids: Iterable[int]) -> int:
+    """Return the bytes on the disk of files that processes have open and that have no name any more."""
+    found: dict[tuple[int, int], int] = {}
+    for pid in pids:
+        with suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    about = entry.stat()
+                    if stat.S_ISREG(about.st_mode) and not about.st_nlink:
+                        found[about.st_dev, about.st_ino] = about.st_blocks * 512
+    return sum(found.values())
 
 
 _hashes: dict[str, tuple[tuple[int, ...], str]] = {}

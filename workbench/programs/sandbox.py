@@ -80,7 +80,9 @@ def _here(folder: Path) -> list[str]:
     return [
         *("bwrap", "--die-with-parent", *users, "--unshare-pid", "--unshare-net", "--unshare-ipc"),
         *("--unshare-uts", "--hostname", "program", "--unshare-cgroup-try"),
-        *("--perms", "0755", "--tmpfs", "/", "--ro-bind", "/usr", "/usr", *_system()),
+        *("--perms", "0755", "--tmpfs", "/", "--ro-bind", "/usr", "/usr"),
+        # The folders above what is shown would be root's alone.
+        *("--perms", "0755", "--dir", "/etc", *_system()),
         *("--proc", "/proc", "--dev", "/dev"),
         *("--size", str(HELD), "--perms", "1777", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"),  # noqa: S108
         *("--size", str(HELD), "--perms", "1777", "--tmpfs", "/tmp"),  # noqa: S108
@@ -114,8 +116,10 @@ def _who() -> list[str]:
 
 def _limited(limits: Limits) -> list[str]:
     """Return what bounds each process; `watch` bounds all of them together."""
+    seconds = math.ceil(limits.cpu_s)
     return [
-        *("prlimit", f"--cpu={math.ceil(limits.cpu_s)}", f"--data={limits.memory_bytes}"),
+        # At the first number SIGXCPU, which says why, at the second SIGKILL.
+        *("prlimit", f"--cpu={seconds}:{seconds + 1}", f"--data={limits.memory_bytes}"),
         # Counted for an account; where nobody runs several programs, for all of these.
         *(f"--nproc={4 * limits.processes}", f"--fsize={limits.disk_bytes}", "--core=0", "--nofile=1024"),
         *("--memlock=0", "--msgqueue=0", "--"),

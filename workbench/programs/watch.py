@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.errors import ResourceExceeded
-from workbench.programs.files import MOST_FILES, used
+from workbench.programs.files import MOST_FILES, nameless, used
 from workbench.programs.limits import Limits
 
 __all__ = ["Ended", "watch"]
@@ -47,9 +47,10 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class _Use:
-    tasks: int
-    resident: int
-    cpu: float
+    tasks: int = 0
+    resident: int = 0
+    cpu: float = 0.0
+    pids: tuple[int, ...] = ()
 
 
 def watch(
@@ -128,6 +129,7 @@ def _hear(lines: selectors.BaseSelector, heard: dict[int, bytearray], seconds: f
 def _check(name: str, first: int, seconds: float, folder: Path, limits: Limits, said: bytes) -> None:
     use = _use(first)
     count, size = used(folder)
+    size += nameless(use.pids)
     for over, what, remedy in (
         (seconds > limits.wall_s, f"took longer than {limits.wall_s:g} s", "more time"),
         (use.cpu > limits.cpu_s, f"used more than {limits.cpu_s:g} s of processor time", "more time"),
@@ -142,7 +144,11 @@ def _check(name: str, first: int, seconds: float, folder: Path, limits: Limits, 
             "more processes",
         ),
         (size > limits.disk_bytes, f"wrote more than {limits.disk_bytes} bytes", "more disk"),
-        (count > MOST_FILES, f"made more than {MOST_FILES} files", "fewer files"),
+        (
+            count > MOST_FILES,
+            f"made more than {MOST_FILES} files, or folders that nobody can look into",
+            "fewer files",
+        ),
     ):
         if over:
             raise _exceeded(name, what, remedy, said)
@@ -198,6 +204,7 @@ def _use(first: int) -> _Use:
         max(0, sum(use.tasks for use in uses) - 2),
         sum(use.resident for use in uses),
         sum(use.cpu for use in uses),
+        tuple(ours),
     )
 
 
