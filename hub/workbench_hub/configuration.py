@@ -18,7 +18,8 @@ __all__ = ["PROFILES", "embedded", "host"]
 _LAB = f"--LabApp.app_settings_dir={package_file('lab')}"
 _DATABASE_SECONDS = 120.0
 _SPAWN_SECONDS = 120
-_AT_ONCE = 20
+_TURN_SECONDS = 480
+_AT_ONCE = 100
 _SERVERS = 20
 
 
@@ -56,7 +57,9 @@ def host(c: Any, d: Deployment) -> None:
     spawner.fallen_network_walls = partial(walls.fallen, d.settings)
     spawner.names_dir, spawner.dns = str(walls.names(d)), list(plan.dns)
     spawner.labels = {"workbench.deployment": plan.bridge}
-    c.Spawner.start_timeout, c.Spawner.http_timeout = _SPAWN_SECONDS, _SPAWN_SECONDS
+    # Twice as many as there are cores start at a time, and each then has the whole limit for itself.
+    spawner.starts_at_once, spawner.turn_timeout = 2 * len(os.sched_getaffinity(0)), _TURN_SECONDS
+    c.Spawner.start_timeout, c.Spawner.http_timeout = _SPAWN_SECONDS + _TURN_SECONDS, _SPAWN_SECONDS
     c.JupyterHub.concurrent_spawn_limit = _AT_ONCE
     c.JupyterHub.allow_named_servers, c.JupyterHub.named_server_limit_per_user = True, _SERVERS
     c.JupyterHub.template_paths = [str(pages.TEMPLATES)]

@@ -8,7 +8,7 @@ import re
 import pytest
 from dockerspawner import DockerSpawner
 
-from spawning import failed, program, run, said
+from spawning import ANSWER, failed, program, run, said
 from workbench_hub.containers.spawner import ContainerSpawner
 
 pytestmark = pytest.mark.docker
@@ -189,6 +189,47 @@ def test_nothing_of_the_hubs_own_is_overridden_by_accident():
     own = {name for name in vars(ContainerSpawner) if not name.startswith("__")}
     inherited = {name for base in ContainerSpawner.__mro__[1:] for name in vars(base)}
     assert (own & inherited) - traitlets <= meant
+
+
+def test_those_who_come_at_once_start_one_after_the_other(site, containers):
+    spawners = [site.spawner(f"user{count}") for count in range(3)]
+    for spawner in spawners:
+        spawner.starts_at_once, spawner.turn_timeout, spawner.start_timeout = 1, 60, 90
+    most = 0
+
+    async def watched():
+        nonlocal most
+        starts = asyncio.gather(*(spawner.start() for spawner in spawners))
+        while not starts.done():
+            waiting = [one for one in spawners if any("follows" in words for words in one._done[-1:])]
+            most = max(most, len(waiting))
+            await asyncio.sleep(0.05)
+        return await starts
+
+    assert len(set(run(watched()))) == 3
+    assert most == 2
+    assert len(containers()) == 3
+
+    async def away():
+        await asyncio.gather(*(spawner.stop(now=True) for spawner in spawners))
+
+    run(away())
+
+
+def test_whose_turn_does_not_come_is_told(site, containers):
+    first, second = site.spawner("anna"), site.spawner("ben")
+    for spawner in (first, second):
+        spawner.starts_at_once, spawner.turn_timeout = 1, 0.2
+    first.cmd = program("import time; time.sleep(3)\n" + ANSWER)
+
+    async def both():
+        return await asyncio.gather(first.start(), second.start(), return_exceptions=True)
+
+    address, error = run(both())
+    assert address[0]
+    assert "busy with the starts of others" in str(error.diagnosis)
+    run(first.stop(now=True))
+    assert containers() == []
 
 
 @pytest.mark.parametrize("number", [4, pytest.param(20, marks=pytest.mark.long)])

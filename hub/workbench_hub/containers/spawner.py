@@ -20,7 +20,7 @@ from docker.errors import APIError
 from dockerspawner import DockerSpawner
 from jupyterhub.spawner import SpawnException
 from jupyterhub.utils import url_escape_path, url_path_join
-from traitlets import Callable, Dict, Instance, List, Unicode, default
+from traitlets import Callable, Dict, Float, Instance, Integer, List, Unicode, default
 
 from workbench.errors import ResourceExceeded, Unavailable, WorkbenchError
 from workbench_hub.containers import pages
@@ -30,6 +30,7 @@ from workbench_hub.containers.evidence import Diagnosis, Evidence
 from workbench_hub.containers.hardening import arguments, fallen
 from workbench_hub.containers.records import Notice, Record
 from workbench_hub.containers.session import Session, Site, container, prepare
+from workbench_hub.containers.turns import turn
 from workbench_hub.containers.watch import Given, Watch
 from workbench_hub.names import safe_name
 from workbench_hub.network.resolver import HOSTNAME, resolver_mounts
@@ -70,6 +71,8 @@ class ContainerSpawner(DockerSpawner):
     fallen_network_walls = Callable(
         lambda: (), config=True, help="Returns what is wrong with the walls of the network, in words."
     )
+    starts_at_once = Integer(config=True, help="How many servers start at a time; 0 for as many as come.")
+    turn_timeout = Float(config=True, help="Seconds of start_timeout in which others may start first.")
     labels = Dict(config=True, help="Labels of each container, such as the deployment's mark.")
 
     def __init__(self, **kwargs: Any) -> None:
@@ -83,11 +86,8 @@ class ContainerSpawner(DockerSpawner):
         self._news = asyncio.Event()
 
     @default("prefix")
-    def _prefix(self) -> str:
-        return "workbench"
-
     @default("network_name")
-    def _network(self) -> str:
+    def _workbench(self) -> str:
         return "workbench"
 
     @default("poll_interval")
@@ -170,14 +170,16 @@ class ContainerSpawner(DockerSpawner):
         SpawnFailed
             If it does not; with the diagnosis.
         """
-        begun, self._done = monotonic(), []
+        self._done = []
         try:
             session = await self._prepare()
             await self._await_network_walls()
-            await self._make(session)
-            address = await self.get_ip_and_port()
-            await self._first_answer(address, session, begun)
-            await self._look_at_walls()
+            async with turn(self.starts_at_once, self.turn_timeout, self._say):
+                begun = monotonic()
+                await self._make(session)
+                address = await self.get_ip_and_port()
+                await self._first_answer(address, session, begun)
+                await self._look_at_walls()
         except (NoDaemon, APIError, OSError) as error:
             words = str(getattr(error, "explanation", None) or error)
             raise await self._give_up(await self.watch.evidence(self.given, error=words)) from error
@@ -337,7 +339,7 @@ class ContainerSpawner(DockerSpawner):
             while not (address[0] and await _says_something(client, url)):
                 ended = await self.watch.exit_code()
                 waited = monotonic() - begun
-                if ended is not None or waited > self.start_timeout - _MARGIN_SECONDS:
+                if ended is not None or waited > self.start_timeout - self.turn_timeout - _MARGIN_SECONDS:
                     evidence = await self.watch.evidence(
                         self.given, waited=0.0 if ended is not None else waited, home=session.usage
                     )
