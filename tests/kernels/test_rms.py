@@ -19,7 +19,7 @@ from workbench.calls import Call, Policy
 from workbench.demo.known import known
 from workbench.errors import InvalidSetting, MissingResponse, NoData
 from workbench.kernel import get
-from workbench.kernels.quality import completeness, rms
+from workbench.kernels.quality import completeness, ground_rms, rms
 from workbench.notices import listen
 
 T0 = UTCDateTime(2020, 3, 1)
@@ -137,7 +137,7 @@ def test_ground_velocity_of_a_known_motion(inventory, recorded, rate):
     moved = sum(size / (2 * np.pi * f) * np.sin(2 * np.pi * f * time) for size, f in tones)
     stream = Stream([trace(np.round(recorded(moved, rate, gain=1e10)).astype(np.int32), rate=rate)])
     stations = inventory("XX.A..HHZ", gain=1e10, rate=rate)
-    found = rms(stream, stations, window=300.0, subwindow=100.0, bands=(0.2, 1.0, 6.0))
+    found = ground_rms(stream, stations, window=300.0, subwindow=100.0, bands=(0.2, 1.0, 6.0))
     assert found["band"].values.tolist() == ["0.2-1 Hz", "1-6 Hz"]
     want = [size / math.sqrt(2) for size, _ in tones]
     # The ends of a record are less certain.
@@ -153,9 +153,9 @@ def test_ground_velocity_is_the_same_to_the_bit_in_parts(pieced, inventory):
     stations = inventory("XX.A..HHZ", rate=20.0)
     values = {"window": 100.0, "subwindow": 50.0, "bands": (0.5, 2.0, 8.0)}
     with listen():
-        whole = rms(stream, stations, **values)
+        whole = ground_rms(stream, stations, **values)
         merged = pieced(
-            get("quality.rms"), stream, [T0 + at for at in (0, 200, 500, 900)], stations, **values
+            get("quality.ground_rms"), stream, [T0 + at for at in (0, 200, 500, 900)], stations, **values
         )
     assert np.isfinite(whole["velocity_rms"].values).all()
     assert wire.canonical(merged) == wire.canonical(whole)
@@ -164,16 +164,14 @@ def test_ground_velocity_is_the_same_to_the_bit_in_parts(pieced, inventory):
 def test_what_bands_need_is_said(inventory):
     stream = Stream([trace(np.arange(1000, dtype=np.int32) % 77, rate=20.0)])
     stations, minute = inventory("XX.A..HHZ", rate=20.0), {"window": 60.0, "subwindow": 60.0}
-    with pytest.raises(MissingResponse, match="bands need"):
-        rms(stream, bands=(1.0, 5.0))
     with listen(), pytest.raises(MissingResponse, match="no instrument response"):
-        rms(stream, inventory("XX.B..HHZ"), bands=(1.0, 5.0))
+        ground_rms(stream, inventory("XX.B..HHZ"), bands=(1.0, 5.0))
     with listen() as heard:
-        found = rms(stream, stations, **minute, bands=(1.0, 5.0, 12.0))
+        found = ground_rms(stream, stations, **minute, bands=(1.0, 5.0, 12.0))
     assert np.isfinite(found["velocity_rms"].values).tolist() == [[[True, False]]]
     assert "too few for 5-12 Hz" in heard.notices[0].problem
     with listen() as heard:
-        found = rms(stream, stations, **minute, bands=(0.01, 1.0, 5.0))
+        found = ground_rms(stream, stations, **minute, bands=(0.01, 1.0, 5.0))
     assert np.isfinite(found["velocity_rms"].values).tolist() == [[[False, True]]]
     assert "shorter than two periods of 0.01 Hz" in heard.notices[0].problem
 
@@ -183,12 +181,17 @@ def test_what_bands_need_is_said(inventory):
     [
         ({"window": 100.0, "subwindow": 30.0}, "no multiple"),
         ({"bands": (1.0,)}, "two or more"),
+        ({"bands": ()}, "none Hz"),
         ({"bands": (2.0, 1.0)}, "growing"),
     ],
 )
-def test_bad_settings_are_refused(values, says):
+def test_bad_settings_are_refused(values, says, inventory):
+    stream = Stream([trace(np.arange(9))])
     with pytest.raises(InvalidSetting, match=says):
-        rms(Stream([trace(np.arange(9))]), **values)
+        ground_rms(stream, inventory("XX.A..HHZ"), **values)
+    if "window" in values:
+        with pytest.raises(InvalidSetting, match=says):
+            rms(stream, **values)
 
 
 def test_bad_samples_are_gaps_and_are_named():

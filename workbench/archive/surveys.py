@@ -185,7 +185,7 @@ def survey(
         rows[seed_id] = counted(parts, length // part)
     start, end = chosen.span
     held = to_spans(cut(archive.index.spans(files, start.ns, end.ns), chosen))
-    return Survey(completeness(held, window=window), table(rows, limits, length, part, []))
+    return Survey(completeness(held, window=window), table(rows, limits, length, part))
 
 
 def _summed(archive: SdsReader, files: list[DayFile], chosen: Selection, part: int) -> dict[str, _Channel]:

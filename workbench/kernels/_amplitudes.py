@@ -15,7 +15,7 @@ from workbench.kernels._windows import edges, on_time, parts_of, time_axis
 from workbench.notices import notice, progress
 from workbench.nouns import Dataset, Waveforms
 
-__all__ = ["amplitudes", "say_slow", "table"]
+__all__ = ["amplitudes", "say_slow", "table", "velocities"]
 
 _DIMS: dict[str, tuple[str, ...]] = {
     "sample_rms": ("channel", "time"),
@@ -41,9 +41,7 @@ _ATTRS: dict[str, dict[str, Any]] = {
 }
 
 
-def amplitudes(
-    kernel: str, waveforms: Waveforms, window: int, part: int, bands: Bands, responses: Responses | None
-) -> Dataset:
+def amplitudes(kernel: str, waveforms: Waveforms, window: int, part: int) -> Dataset:
     """Measure all windows of all channels.
 
     Parameters
@@ -53,17 +51,8 @@ def amplitudes(
     waveforms : Waveforms
     window, part : int
         Length of a window and of its sub-windows, ns.
-    bands : Bands
-        Of ground velocity; maybe none.
-    responses : Responses or None
-        Needed for bands.
     """
-    channels = by_channel(segments(waveforms, flat=True, least=1))
-    whole = [one for parts in channels.values() for one in parts]
-    first = min(on_time(one.start, one.rate) for one in whole)
-    last = max(on_time(one.end, one.rate) for one in whole)
-    limits = edges(kernel, window, first, last, None, None, len(channels) * (window // part))
-    fine = parts_of(limits, part)
+    channels, limits, fine = _grid(kernel, waveforms, window, part)
     rows = {}
     for number, (seed_id, parts) in enumerate(channels.items()):
         progress(number / len(channels), f"measuring {seed_id}")
@@ -72,11 +61,35 @@ def amplitudes(
         for one in parts:
             held.add(one)
         rows[seed_id] = counted(held, window // part)
-        if responses is not None:
-            rows[seed_id] |= _velocity(parts, bands, responses, fine, window // part)
-    if responses is not None and all(np.isnan(row["velocity_rms"]).all() for row in rows.values()):
+    return table(rows, limits, window, part)
+
+
+def velocities(
+    kernel: str, waveforms: Waveforms, responses: Responses, bands: Bands, window: int, part: int
+) -> Dataset:
+    """Measure the ground velocity of all windows of all channels; as `amplitudes`, in bands."""
+    channels, limits, fine = _grid(kernel, waveforms, window, part)
+    rows = {}
+    for number, (seed_id, parts) in enumerate(channels.items()):
+        progress(number / len(channels), f"measuring {seed_id}")
+        squares, counts = bands.squares(parts, responses, fine)
+        if counts.any():
+            rows[seed_id] = _rooted(squares, counts, window // part)
+    if not rows:
         raise responses.missing(sorted(channels))
-    return table(rows, limits, window, part, bands.names if responses is not None else [])
+    return table(rows, limits, window, part, bands.names)
+
+
+def _grid(
+    kernel: str, waveforms: Waveforms, window: int, part: int
+) -> tuple[dict[str, list[Segment]], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the segments of each channel, and where windows and sub-windows begin and end."""
+    channels = by_channel(segments(waveforms, flat=True, least=1))
+    whole = [one for parts in channels.values() for one in parts]
+    first = min(on_time(one.start, one.rate) for one in whole)
+    last = max(on_time(one.end, one.rate) for one in whole)
+    limits = edges(kernel, window, first, last, None, None, len(channels) * (window // part))
+    return channels, limits, parts_of(limits, part)
 
 
 def table(
@@ -84,7 +97,7 @@ def table(
     limits: npt.NDArray[np.int64],
     window: int,
     part: int,
-    bands: list[str],
+    bands: list[str] | None = None,
 ) -> Dataset:
     """Return the dataset of what has been measured.
 
@@ -96,7 +109,8 @@ def table(
         Where the windows begin, and the last of them ends, ns.
     window, part : int
         Length of a window and of its sub-windows, ns.
-    bands : list of str
+    bands : list of str, optional
+        What they are called, if there are any.
     """
     from xarray import Dataset
 
@@ -111,15 +125,14 @@ def table(
             "offset": ("offset", offsets, {"long_name": "after the begin of the window", "units": "s"}),
             **({"band": bands} if bands else {}),
         },
-        {"title": "RMS"},
+        {"title": "RMS of ground velocity" if bands else "RMS"},
     )
 
 
-def _velocity(
-    parts: list[Segment], bands: Bands, responses: Responses, fine: npt.NDArray[np.int64], each: int
+def _rooted(
+    squares: npt.NDArray[np.float64], counts: npt.NDArray[np.int64], each: int
 ) -> dict[str, npt.NDArray[np.float64]]:
-    squares, counts = bands.squares(parts, responses, fine)
-    shape = -1, each, len(bands.each)
+    shape = -1, each, squares.shape[1]
     with np.errstate(invalid="ignore"):
         return {
             # NumPy sums a middle axis in its order.

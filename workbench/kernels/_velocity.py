@@ -43,8 +43,8 @@ class Bands:
         ------
         InvalidSetting
         """
-        if len(self.corners) == 1 or any(low >= high for low, high in pairwise(self.corners)):
-            listed = ", ".join(f"{corner:g}" for corner in self.corners)
+        if len(self.corners) < 2 or any(low >= high for low, high in pairwise(self.corners)):
+            listed = ", ".join(f"{corner:g}" for corner in self.corners) or "none"
             raise InvalidSetting(
                 kernel, f"bands = {listed} Hz are not two or more growing corners", "Give 0.1,1,10."
             )

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Lt
 
-from workbench.errors import MissingResponse, NoData
+from workbench.errors import NoData
 from workbench.kernel import kernel
-from workbench.kernels._amplitudes import amplitudes
+from workbench.kernels._amplitudes import amplitudes, velocities
 from workbench.kernels._completeness import measured
 from workbench.kernels._psd import densities
 from workbench.kernels._responses import Responses
@@ -109,18 +109,12 @@ def completeness(
     return measured(name, found, length, begin, end)
 
 
-def _around(settings: Any) -> float:
-    return Bands(settings.bands).reach + _ROUNDED
-
-
-@kernel(per="channel", lead=_around, trail=_around, grid=lambda settings: settings.window)
+@kernel(per="channel", lead=_ROUNDED, trail=_ROUNDED, grid=lambda settings: settings.window)
 def rms(
     waveforms: Waveforms,
-    stations: Stations | None = None,
     *,
     window: Annotated[Seconds, Ge(1)] = 86400.0,
     subwindow: Annotated[Seconds, Ge(1)] = 3600.0,
-    bands: tuple[Hertz, ...] = (),
 ) -> Dataset:
     """Measure how large the samples of each channel are, window by window.
 
@@ -132,17 +126,12 @@ def rms(
     ----------
     waveforms : Waveforms
         In counts.
-    stations : Stations, optional
-        With responses; needed for `bands`, and used for nothing else.
     window : Seconds
         Length of the windows, which begin at its multiples since 1970: with
         the default they are the days of UTC.
     subwindow : Seconds
         Length of the parts of a window that are kept too; `window` is a
         multiple of it.
-    bands : Hertz
-        Corners of bands that touch: 0.1,1,10 are two.  With them the RMS of
-        the ground velocity in each band is measured as well.
 
     Returns
     -------
@@ -151,16 +140,12 @@ def rms(
         ``sample_rms``, ``sample_mean``, ``sample_min``, ``sample_max``
         (counts).  By ``offset`` (s after the begin of the window) also: ``n``
         (samples), ``mean``, ``m2`` (squares of the distances from the mean,
-        summed), from which any windows can be put together.  With `bands`:
-        ``velocity_rms`` by ``band`` (m/s), and ``velocity_part_rms`` by
-        ``band`` and ``offset``.
+        summed), from which any windows can be put together.
 
     Raises
     ------
     InvalidSetting
-        If `window` is no multiple of `subwindow`, or the bands are none.
-    MissingResponse
-        If bands are wanted and no channel has a usable response.
+        If `window` is no multiple of `subwindow`.
     NoData
         If no channel has usable samples.
 
@@ -170,10 +155,9 @@ def rms(
     numbers are summed exactly (squares in 128 bits), so that the numbers are
     those of exact arithmetic, rounded once; floats are summed pairwise in the
     order of time within each sub-window, and sub-windows are merged in a fixed
-    order; ground velocity is worked out for each sub-window by itself.  Only
-    where different versions of the same samples cross the edge of a tile may
-    the parts keep more of them.  A median cannot be put together from parts
-    and is not measured.
+    order.  Only where different versions of the same samples cross the edge of
+    a tile may the parts keep more of them.  A median cannot be put together
+    from parts and is not measured.
 
     References
     ----------
@@ -192,13 +176,82 @@ def rms(
     [[200, 500, 500, 500], [500, 500, 300, 0]]
     """
     name = "quality.rms"
+    return amplitudes(name, waveforms, *divided(name, window, subwindow))
+
+
+def _around(settings: Any) -> float:
+    return Bands(settings.bands).reach + _ROUNDED
+
+
+@kernel(per="channel", lead=_around, trail=_around, grid=lambda settings: settings.window)
+def ground_rms(
+    waveforms: Waveforms,
+    stations: Stations,
+    *,
+    bands: tuple[Hertz, ...] = (0.1, 1.0, 10.0),
+    window: Annotated[Seconds, Ge(1)] = 86400.0,
+    subwindow: Annotated[Seconds, Ge(1)] = 3600.0,
+) -> Dataset:
+    """Measure how much the ground moves in bands of frequency, window by window.
+
+    The instrument is taken off in the frequency domain, sub-window by
+    sub-window with some time around it, and the ground velocity squared and
+    averaged over all samples that there are.
+
+    Parameters
+    ----------
+    waveforms : Waveforms
+        In counts.
+    stations : Stations
+        With responses.
+    bands : Hertz
+        Corners of bands that touch: 0.1,1,10 are two.
+    window : Seconds
+        Length of the windows, which begin at its multiples since 1970.
+    subwindow : Seconds
+        Length of the parts of a window; `window` is a multiple of it.
+
+    Returns
+    -------
+    Dataset
+        By ``channel`` (SEED id), ``time`` (begin of the window) and ``band``:
+        ``velocity_rms`` (m/s); by ``offset`` (s after the begin of the window)
+        also ``velocity_part_rms``.  NaN where there are no data, where a band
+        reaches above 0.9 of the Nyquist frequency, and where a stretch without
+        a gap is shorter than two of the longest periods of a band.
+
+    Raises
+    ------
+    InvalidSetting
+        If `window` is no multiple of `subwindow`, or the bands do not grow.
+    MissingResponse
+        If no channel has a usable response.
+    NoData
+        If no channel has usable samples.
+
+    Notes
+    -----
+    Cut into tiles along the windows, parts and whole agree to the bit, as each
+    sub-window is worked out by itself.
+
+    References
+    ----------
+    Haney, M. M. et al. (2012). Causal instrument corrections for short-period
+    and broadband seismometers. Seismological Research Letters 83, 834-845.
+
+    Examples
+    --------
+    >>> import obspy
+    >>> stream, stations = obspy.read().select(channel="EHZ"), obspy.read_inventory()
+    >>> found = ground_rms(stream, stations, bands=(1.0, 10.0), window=60.0, subwindow=60.0)
+    >>> f"{found['velocity_rms'].item():.1e} {found['velocity_rms'].attrs['units']}"
+    '6.9e-08 m/s'
+    """
+    name = "quality.ground_rms"
     length, part = divided(name, window, subwindow)
     chosen = Bands(bands)
     chosen.check(name)
-    if bands and stations is None:
-        raise MissingResponse("stations", "are not given, and bands need their responses", "Give StationXML.")
-    responses = Responses(stations) if bands and stations is not None else None
-    return amplitudes(name, waveforms, length, part, chosen, responses)
+    return velocities(name, waveforms, Responses(stations), chosen, length, part)
 
 
 def _step(settings: Any) -> float:
