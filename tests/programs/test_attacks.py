@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
+from attacks import USER, attacker
 from attacks import attack as attack_here
 from workbench.programs import Limits
 from workbench.programs.sandbox import ENVIRONMENT
 
 HERE = Path(__file__).parent
-ATTACKS = HERE.parent / "helpers/attacks.py"
-USER = 23456
 
 ENDED = [
     ("loops", "ResourceExceeded", "took longer than 1.5 s"),
@@ -46,37 +42,11 @@ BROKEN = [
 
 @pytest.fixture(scope="module", params=["as we are", "as a user"])
 def attack(request, hostile):
-    """Run attacks in a process of its own: as root and as a user where we are root."""
+    """Run attacks: as root and as a user where we are root."""
     if request.param == "as a user" and os.geteuid():
         pytest.skip("we are a user")
-    place = Path(tempfile.mkdtemp(prefix="wbt-", dir="/var/tmp"))
-    place.chmod(0o755)
-    file = shutil.copy(hostile.path, place)
-    scratch = place / "scratch"
-    scratch.mkdir()
-    scratch.chmod(0o777)
-    uid = USER if request.param == "as a user" else os.geteuid()
-    with subprocess.Popen(
-        [sys.executable, str(ATTACKS), str(uid), file, hostile.sha256],
-        cwd=scratch,
-        env={"PATH": os.environ["PATH"], "TMPDIR": str(scratch), "HOME": str(scratch), "SECRET": "s"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as attacker:
-
-        def run(*words: str) -> dict[str, object]:
-            attacker.stdin.write(json.dumps(words) + "\n")
-            attacker.stdin.flush()
-            answer = json.loads(attacker.stdout.readline())
-            left = [path for path in scratch.iterdir() if path.name.startswith("workbench-program-")]
-            assert not left, "the work folder is still there"
-            return answer
-
+    with attacker(hostile, USER if request.param == "as a user" else os.geteuid()) as run:
         yield run
-        attacker.stdin.close()
-        attacker.wait(20)
-    shutil.rmtree(place)
 
 
 def test_no_network(attack):
