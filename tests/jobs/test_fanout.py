@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from obspy import Stream, UTCDateTime
 from obspy.core.inventory import Inventory, Network, Station
 
 import workbench as wb
-from tiled import DAY, T0, noise, old
+from tiled import DAY, T0, noise, old, year
 from workbench import wire
 from workbench.archive import Archive
 from workbench.calls import Policy, run
@@ -177,7 +178,6 @@ def test_a_real_kernel_is_the_same_however_it_is_cut(tmp_path, store):
 def test_a_dataset_goes_into_a_store_block_by_block(told, archive, store, tmp_path, monkeypatch):
     """Blocks so small that a tile lies in several, and several tiles lie in one."""
     monkeypatch.setattr(stored, "BLOCK", 10 * 8)
-    monkeypatch.setattr(stored.write_store, "__defaults__", (0, 10 * 8))
     found = mapped("told.energy", archive, store, to=tmp_path / "cube.zarr")
     written = dataset.open_folder(tmp_path / "cube.zarr")
     assert wire.canonical(written) == wire.canonical(found.value)
@@ -186,6 +186,40 @@ def test_a_dataset_goes_into_a_store_block_by_block(told, archive, store, tmp_pa
     with xr.open_zarr(tmp_path / "cube.zarr", consolidated=False) as lazy:
         assert lazy["square"].encoding["chunks"] == (1, 10)
     assert np.isnan(written["square"].sel(channel="YY.C.00.LHZ", time="2020-01-02T12")).all()
+
+
+@pytest.mark.parametrize("tile", ["1D", "36h", "5h", None])
+def test_completeness_is_the_same_however_it_is_cut(archive, store, tile, tmp_path):
+    """From the index alone: days that no tile has are those that nobody has data of."""
+    archive.write(Stream([noise("YY.C.00.LHZ", T0 + 9 * DAY, 7 * 3600)]))
+    old(archive.root)
+    selection = "*.*.*.*@2020-01-01/2020-01-20"
+    call = {"process": "quality.completeness", "inputs": {"spans": {"selection": selection}, "window": 10800}}
+    asked = wire.canonical(run(call, Policy(sources=[archive]), key=False).value)
+    found = mapped("quality.completeness", archive, store, selection, tile=tile, window=10800.0)
+    assert found.value["percent_availability"].shape == (5, 75)
+    assert wire.canonical(found.value) == asked
+    found.write(tmp_path / "cube.zarr")
+    assert wire.canonical(dataset.open_folder(tmp_path / "cube.zarr")) == asked
+
+
+def test_memory_does_not_grow_with_the_tiles(told, tmp_path, store, monkeypatch):
+    """Eight times the tiles, and a store of eight times the size, in the same memory."""
+    monkeypatch.setattr(stored, "BLOCK", 60_000)
+    few, many = (year(tmp_path / f"{stations}", stations, 25) for stations in (1, 8))
+    peaks = []
+    selection = "*.*.*.*@2020-01-01/2020-01-25T23:59:59"
+    for archive in (few, few, many):
+        # The index is made before, many files at a time.
+        mapped("told.energy", archive, store, selection, preview=0)
+        tracemalloc.start()
+        found = mapped("told.energy", archive, store, selection, window=300.0)
+        found.write(tmp_path / f"{len(peaks)}.zarr")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert found.tiles.computed == 200
+    assert (tmp_path / "2.zarr" / "zarr.json").is_file()
+    assert peaks[2] < peaks[1] + 2 * 2**20
 
 
 @pytest.mark.parametrize("name", ["triggers.csv", "triggers.json", "folder"])
@@ -391,6 +425,15 @@ def test_lines_of_the_log_name_user_job_and_tile(told, archive, store, caplog):
     assert failed["user"]
     assert failed["job"]
     assert "told to fail" in failed["error"]
+
+
+def test_much_that_there_is_to_say_is_not_all_said_aloud(told, archive, store):
+    (told / "fail").write_text("XX.B")
+    with pytest.warns(WorkbenchWarning) as said:
+        found = mapped("told.peaks", archive, store, tile="6h", retries=0)
+    assert len(said) == 21
+    assert f"{found.tiles.failed - 20} more to say" in str(said[-1].message)
+    assert len(found.notices) == found.tiles.failed == 48
 
 
 def test_nothing_is_shown_where_nobody_looks(told, archive, store, capfd):

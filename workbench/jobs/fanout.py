@@ -43,7 +43,10 @@ if TYPE_CHECKING:
 
     from workbench.jobs.preview import Estimate
 
-__all__ = ["Mapped", "map"]
+__all__ = ["Mapped", "check_target", "execute", "map"]
+
+_TOLD = 20
+"""Notices that are said aloud; all of them stand in the result."""
 
 
 class Mapped:
@@ -222,9 +225,20 @@ def map(
     done = execute(asked, client=client, retries=retries, progress=progress, said=heard.notices)
     if to is not None:
         done.write(to)
-    for said in done.notices:
-        notice(said.subject, said.problem, said.remedy, loss=said.loss)
+    tell(done.notices)
     return done
+
+
+def tell(notices: Sequence[Notice]) -> None:
+    """Say in a notebook what was left out, as far as anybody would read it."""
+    for said in notices[:_TOLD]:
+        notice(said.subject, said.problem, said.remedy, loss=said.loss)
+    if len(notices) > _TOLD:
+        more = notices[_TOLD:]
+        lost = any(said.loss for said in more)
+        notice(
+            "fan-out", f"has {len(more)} more to say", "See `notices` and `failed` of the result.", loss=lost
+        )
 
 
 def execute(

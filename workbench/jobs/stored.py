@@ -27,7 +27,7 @@ BLOCK = 16 * 2**20
 """Bytes of a block of one variable: what is in memory, and what a chunk of the store holds."""
 
 
-def write_store(parts: Parts, path: Path, grid: int = 0, block: int = BLOCK) -> None:
+def write_store(parts: Parts, path: Path, grid: int = 0) -> None:
     """Write the datasets of many tiles as a Zarr store, whole or not at all.
 
     Parameters
@@ -37,8 +37,6 @@ def write_store(parts: Parts, path: Path, grid: int = 0, block: int = BLOCK) -> 
         A folder; one that is there is replaced.
     grid : int
         As for `workbench.wire.together.together`.
-    block : int
-        Most bytes of a variable that are in memory.
 
     Raises
     ------
@@ -53,15 +51,15 @@ def write_store(parts: Parts, path: Path, grid: int = 0, block: int = BLOCK) -> 
     }
     with replacing_folder(path) as folder:
         store = folder / "store"
-        _write_template(parts, frame, large, store, grid, block)
+        _write_template(parts, frame, large, store, grid)
         for name in large:
-            _fill(parts, frame, frame.variables[name], store, block)
+            _fill(parts, frame, frame.variables[name], store)
         for item in list(store.iterdir()):
             item.replace(folder / item.name)
         store.rmdir()
 
 
-def chunks_of(frame: Frame, variable: Variable, block: int = BLOCK) -> tuple[int, ...]:
+def _chunks_of(frame: Frame, variable: Variable) -> tuple[int, ...]:
     """Return the shape of the chunks of a variable: as long in time as fits, few channels at once."""
     shape = list(frame.shape(variable))
     size = _kind(frame, variable).itemsize
@@ -70,13 +68,13 @@ def chunks_of(frame: Frame, variable: Variable, block: int = BLOCK) -> tuple[int
     chunk = shape.copy()
     for at in order:
         rest = math.prod(chunk[:at] + chunk[at + 1 :]) * size
-        if rest * chunk[at] <= block:
+        if rest * chunk[at] <= BLOCK:
             break
-        chunk[at] = max(1, min(chunk[at], block // max(rest, 1)))
+        chunk[at] = max(1, min(chunk[at], BLOCK // max(rest, 1)))
     return tuple(max(1, length) for length in chunk)
 
 
-def _write_template(parts: Parts, frame: Frame, large: set[str], store: Path, grid: int, block: int) -> None:
+def _write_template(parts: Parts, frame: Frame, large: set[str], store: Path, grid: int) -> None:
     """Write everything but the values of the large variables."""
     import dask.array
     import xarray as xr
@@ -86,7 +84,7 @@ def _write_template(parts: Parts, frame: Frame, large: set[str], store: Path, gr
     encoding: dict[str, dict[str, Any]] = {}
     for name in large:
         one = frame.variables[name]
-        chunks = chunks_of(frame, one, block)
+        chunks = _chunks_of(frame, one)
         values = dask.array.zeros(frame.shape(one), dtype=_kind(frame, one), chunks=chunks)
         lazy[name] = (one.dims, values, one.attrs)
         encoding[name] = {"chunks": chunks}
@@ -101,12 +99,12 @@ def _write_template(parts: Parts, frame: Frame, large: set[str], store: Path, gr
         whole.to_zarr(store, mode="w-", consolidated=False, zarr_format=3, compute=False, encoding=encoding)
 
 
-def _fill(parts: Parts, frame: Frame, variable: Variable, store: Path, block: int) -> None:
+def _fill(parts: Parts, frame: Frame, variable: Variable, store: Path) -> None:
     """Write the values of a variable, chunk by chunk; each tile is read for the chunks that it lies in."""
     import zarr
 
     array: Any = zarr.open_group(store, mode="r+", zarr_format=3)[variable.name]
-    shape, chunks = frame.shape(variable), chunks_of(frame, variable, block)
+    shape, chunks = frame.shape(variable), _chunks_of(frame, variable)
     kind = _kind(frame, variable)
     where: dict[tuple[int, ...], list[str]] = {}
     for key, places in _places(parts, frame, variable, chunks):

@@ -185,7 +185,10 @@ class Unit:
                 "Give a shorter span or fewer channels if memory does not suffice.",
                 loss=False,
             )
-        return self._tile(number, (-EVER, EVER), data, rows, files, samples)
+        # What is selected, not what there is: a kernel may see where it ends.
+        starts = [data[0] if span.start <= -EVER else span.start for _, span in self.data]
+        ends = [data[1] + 1 if span.end >= EVER else span.end for _, span in self.data]
+        return self._tile(number, (-EVER, EVER), (min(starts), max(ends)), rows, files, samples)
 
     def _tile(
         self,

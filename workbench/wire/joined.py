@@ -70,8 +70,9 @@ class _Axis:
         if self.same and np.array_equal(labels, self.labels):
             return
         self.same = False
-        self.more.append(labels)
-        if len(self.more) > 256:
+        # A copy, as labels are a view of all that was read of their part.
+        self.more.append(labels.copy())
+        if len(self.more) >= 64:
             self.close()
 
     def close(self) -> None:
@@ -126,7 +127,8 @@ class Frame:
             if name in self.axes:
                 self.axes[name].add(name, size, labels.get(name))
             else:
-                self.axes[name] = _Axis(size, labels.get(name))
+                mine = labels.get(name)
+                self.axes[name] = _Axis(size, None if mine is None else mine.copy())
         attrs = part.head["attrs"]
         self.attrs = attrs if self.attrs is None else _common(self.attrs, attrs)
         for one, array in zip(part.head["variables"], part.arrays, strict=True):
