@@ -231,6 +231,16 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(small):
     assert store.read(KEY) is not None
 
 
+def test_what_nobody_uses_makes_room(small):
+    store = TileStore(small / "tiles")
+    store.open()
+    big = pack(Triggers([{"time": "2020-01-01", "stations": "x" * 150_000}]))
+    store.write(KEY, {"x": big}, {})
+    os.utime(store._path(KEY), (1e9, 1e9))
+    store.write("cd" * 32, {"x": big}, {})
+    assert (store.size(KEY), store.size("cd" * 32) > 150_000) == (0, True)
+
+
 def test_a_store_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(Unavailable, match="cannot be reached or written"):

@@ -8,6 +8,7 @@ them works on a tile is settled by `workbench.jobs.claims`.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import time
@@ -29,7 +30,7 @@ _KEPT_S = 24 * 3600.0
 """A tile that was written or used this shortly ago is never collected: somebody may be at it."""
 
 _PART_S = 3600.0
-"""What is half written and older than this was left by somebody who was killed."""
+"""What is half written, or claimed, and older than this was left by somebody who was killed."""
 
 
 class TileStore:
@@ -133,21 +134,16 @@ class TileStore:
             If the disk is full or a quota used up; nothing is left behind.
         """
         path = self._path(key)
-        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         try:
-            self._folder_of(path)
             try:
-                size = 0
-                with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                    for data in packed.dump(outputs, more):
-                        size += file.write(data)
-                part.replace(path)
-            except BaseException:
-                part.unlink(missing_ok=True)
-                raise
+                return self._put(path, packed.dump(outputs, more))
+            except OSError as error:
+                # What nobody has used for a day makes room for what somebody needs now.
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not self.collect(0):
+                    raise
+                return self._put(path, packed.dump(outputs, more))
         except OSError as error:
             raise trouble(path, error) from error
-        return size
 
     def claim(self, key: str) -> Claim | None:
         """Claim a tile to work on it; None if somebody else does.
@@ -171,16 +167,8 @@ class TileStore:
             with suppress(OSError):
                 os.utime(path)
             return path
-        part = path.with_name(f".{name}.{secrets.token_hex(4)}.part")
         try:
-            self._folder_of(path)
-            try:
-                with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                    file.write(data)
-                part.replace(path)
-            except BaseException:
-                part.unlink(missing_ok=True)
-                raise
+            self._put(path, [data])
         except OSError as error:
             raise trouble(path, error) from error
         return path
@@ -204,7 +192,7 @@ class TileStore:
                 status = path.stat()
             except OSError:
                 continue
-            if path.suffix == ".part" and now - status.st_mtime > _PART_S:
+            if path.suffix in (".part", ".claim") and now - status.st_mtime > _PART_S:
                 path.unlink(missing_ok=True)
             elif path.suffix == ".tile" or path.parent.name == "inputs":
                 total += status.st_size
@@ -215,6 +203,19 @@ class TileStore:
             path.unlink(missing_ok=True)
             removed += size
         return removed
+
+    def _put(self, path: Path, parts: list[bytes | memoryview]) -> int:
+        """Write a file beside its place, and rename it; nothing is left of one that fails."""
+        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        self._folder_of(path)
+        try:
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                size = sum(file.write(data) for data in parts)
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        return size
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.tile"
