@@ -37,18 +37,7 @@ from workbench.notices import notice
 from workbench.nouns import VelocityModel, noun_of
 from workbench.units import Unit
 
-__all__ = [
-    "DataInput",
-    "Kernel",
-    "Output",
-    "Per",
-    "declare",
-    "get",
-    "kernel",
-    "kernels",
-    "register",
-    "settings_errors",
-]
+__all__ = ["DataInput", "Kernel", "Output", "Per", "declare", "get", "kernel", "kernels", "settings_errors"]
 
 Per = Literal["trace", "channel", "station", "network", "event", "archive"]
 """How finely the work may be cut."""
@@ -172,6 +161,7 @@ def kernel(
     cut: bool = True,
     cut_tolerance: float = 0.0,
     grid: Span = 0.0,
+    code: Callable[[], str] | None = None,
 ) -> Callable[[F], F]:
     """Declare a function as a kernel and return it untouched.
 
@@ -190,6 +180,8 @@ def kernel(
         Seconds that the windows begin at multiples of, counted from
         1970-01-01T00:00:00Z, or a function of the settings that gives them: for
         a method whose own windows lie on a grid of time.  0 means anywhere.
+    code : callable, optional
+        Names the code that it runs besides its Python, for the run key.
 
     Raises
     ------
@@ -198,25 +190,15 @@ def kernel(
         from: a float without a unit, data after settings, an unknown noun.
     """
 
-    def declared(function: F) -> F:
-        register(declare(function, per, lead, trail, cut, cut_tolerance, grid))
+    def register(function: F) -> F:
+        declared = declare(function, per, lead, trail, cut, cut_tolerance, grid, code)
+        known = _registry.get(declared.id)
+        if known is not None and _home(known.function) != _home(function):
+            raise InvalidKernel(declared.id, "is declared twice", "Give one of the two another name.")
+        _registry[declared.id] = declared
         return function
 
-    return declared
-
-
-def register(declared: Kernel) -> None:
-    """Make a kernel known under its id.
-
-    Raises
-    ------
-    InvalidKernel
-        If another function has that id.
-    """
-    known = _registry.get(declared.id)
-    if known is not None and _home(known.function) != _home(declared.function):
-        raise InvalidKernel(declared.id, "is declared twice", "Give one of the two another name.")
-    _registry[declared.id] = declared
+    return register
 
 
 def kernels() -> dict[str, Kernel]:

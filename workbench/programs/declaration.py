@@ -84,7 +84,8 @@ def program(
 
         kernel = declarations.declare(run, **declared, code=code)
         made = _program(kernel, image, tuple(argv), reads, writes, pinned, limits)
-        declarations.register(kernel)
+        # Only what is whole is made known.
+        declarations.kernel(**declared, code=code)(run)
         return typing.cast(F, run)
 
     return register
