@@ -67,6 +67,10 @@ int main(int argc, char **argv)
         ssize_t n = read(open(target, O_RDONLY), block, sizeof block);
         fwrite(block, 1, n > 0 ? n : 0, stdout);
         good(out);
+    } else if (!strcmp(how, "environment")) {
+        for (char **word = environ; *word; word++)
+            printf("%s\n", *word);
+        good(out);
     } else if (!strcmp(how, "meddles")) {
         TRY(open("/x", MAKE, 0600));
         TRY(open("/usr/x", MAKE, 0600));
@@ -113,6 +117,18 @@ int main(int argc, char **argv)
                 return 1;
             close(f);
         }
+    } else if (!strcmp(how, "fills")) {
+        for (int i = 0; i < 400; i++) {
+            char name[32];
+            sprintf(name, "/tmp/f%d", i);
+            int f = open(name, MAKE, 0600);
+            if (write(f, block, sizeof block) != sizeof block) {
+                fprintf(stderr, "no room\n");
+                return 8;
+            }
+            close(f);
+        }
+        pause();
     } else if (!strcmp(how, "hides")) {
         for (int i = 0; i < 200; i++) {
             int f = open("x", MAKE, 0600);

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
+import attacks
 from attacks import USER, attacker
 from attacks import attack as attack_here
 from workbench.programs import Limits
@@ -26,6 +29,7 @@ ENDED = [
     ("hoards", "ResourceExceeded", "wrote more than"),
     ("hides", "ResourceExceeded", "wrote more than"),
     ("writes", "ResourceExceeded", "wrote more than"),
+    ("fills", "WorkbenchError", "exit code 8; it said: no room"),
     ("eats", "WorkbenchError", "exit code 7; it said: no memory"),
 ]
 BROKEN = [
@@ -73,9 +77,9 @@ def test_no_other_files(attack, how, attempts):
     assert not {line for line in said if line.endswith("DONE")} - {'open("/proc/1/environ", O_RDONLY)=DONE'}
 
 
-def test_no_secret_of_ours_is_in_its_environment(monkeypatch):
-    monkeypatch.setenv("SECRET", "s")
-    assert "SECRET" not in ENVIRONMENT
+def test_no_secret_of_ours_is_in_its_environment(attack):
+    said = attack("environment")["notices"][0].partition("said: ")[2].split(" | ")
+    assert dict(word.split("=", 1) for word in said) == {**ENVIRONMENT, "PWD": "/work"}
 
 
 @pytest.mark.parametrize(("how", "error", "text"), ENDED, ids=[how for how, *_ in ENDED])
@@ -142,3 +146,26 @@ def test_without_bubblewrap_nothing_runs(hostile, monkeypatch):
     assert outcome["error"] == "Unavailable"
     assert "apt-get install bubblewrap" in outcome["text"]
     assert not outcome["notices"]
+
+
+def test_with_its_caller_it_ends(hostile, tmp_path, eventually):
+    words = [sys.executable, attacks.__file__, str(os.geteuid()), str(hostile.path), hostile.sha256]
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, env={**os.environ, "TMPDIR": str(tmp_path)}
+    ) as caller:
+        caller.stdin.write(b'["sleeps"]\n')
+        caller.stdin.flush()
+        eventually(hostiles, 20, "the program to run")
+        caller.kill()
+    eventually(lambda: not hostiles(), 5, "the program to be gone")
+
+
+def test_a_sandbox_that_cannot_be_made_is_not_the_programs_fault(hostile, monkeypatch, tmp_path):
+    """As in a container that may make no namespaces."""
+    false = tmp_path / "bwrap"
+    false.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2; exit 1\n")
+    false.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    outcome = attack_here(hostile, "says")
+    assert outcome["error"] == "Unavailable"
+    assert "cannot be started: bwrap: No permissions" in outcome["text"]

@@ -99,6 +99,14 @@ def test_another_file_in_its_place_is_refused(tmp_path):
         declare()(obspy.read())
 
 
+def test_a_program_that_is_not_installed_is_unavailable():
+    kernel = declare(argv=("/usr/bin/nothing-of-that-name", "{sta}"), files={})
+    with pytest.raises(Unavailable, match="cannot be started: prlimit"):
+        kernel(obspy.read())
+    with pytest.raises(Unavailable, match="is not installed here"):
+        keys.code_version(kernel)
+
+
 def test_each_item_is_one_argument_and_no_shell_sees_it():
     @program(
         image=None,

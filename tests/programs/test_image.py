@@ -70,6 +70,7 @@ def test_it_changes_nothing(attack):
         ("loops", "ResourceExceeded", "took longer than 1.5 s"),
         ("forks", "ResourceExceeded", "more than 20 processes"),
         ("hoards", "ResourceExceeded", "wrote more than"),
+        ("fills", "ResourceExceeded", "bytes of memory"),
         ("eats", "WorkbenchError", "exit code 7; it said: no memory"),
         ("fails", "WorkbenchError", "exit code 3; it said: first"),
         ("pipes", "WorkbenchError", "is no file"),
@@ -87,7 +88,7 @@ def test_an_image_that_is_not_there_is_named(hostile):
         hostile, USER if not os.geteuid() else os.geteuid(), other, {"WORKBENCH_LAUNCHER": str(WB_EXEC)}
     ) as run:
         outcome = run("says")
-    assert outcome["error"] == "WorkbenchError"
+    assert outcome["error"] == "Unavailable"
     assert f"wb-exec: {other}: is not in" in outcome["text"]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench import wire
-from workbench.errors import WorkbenchError
+from workbench.errors import Unavailable, WorkbenchError
 from workbench.notices import notice
 from workbench.nouns import VelocityModel
 from workbench.programs import template
@@ -19,6 +19,14 @@ from workbench.programs.sandbox import ENVIRONMENT, NOBODY, words
 from workbench.programs.watch import Ended, last_lines, watch
 
 __all__ = ["Program"]
+
+_STARTERS = {
+    1: ("bwrap: ", "setpriv: ", "prlimit: "),
+    2: ("wb-exec: ",),
+    126: ("prlimit: ",),
+    127: ("prlimit: ", "/usr/bin/env: "),
+}
+"""How what stands before a program says that there was no program: by its exit code, how its words begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,12 @@ class Program:
 
     def _judge(self, ended: Ended) -> None:
         last = last_lines(ended.complained) or last_lines(ended.said)
+        if ended.code in _STARTERS and last.startswith(_STARTERS[ended.code]):
+            raise Unavailable(
+                self.name,
+                f"its program cannot be started: {last}",
+                "Install it, or run it where user namespaces are allowed: docs/adding-a-program.md.",
+            )
         if ended.code:
             how = f"signal {ended.code - 128}" if ended.code > 128 else f"exit code {ended.code}"
             raise WorkbenchError(

@@ -15,7 +15,7 @@ from tempfile import mkdtemp
 
 from workbench.errors import ResourceExceeded, Unavailable, WorkbenchError
 
-__all__ = ["File", "nameless", "put", "sha256_of", "take", "used", "work_folder"]
+__all__ = ["File", "in_memory", "nameless", "put", "sha256_of", "take", "used", "work_folder"]
 
 MOST_FILES = 10_000
 """Files that a program may leave in its work folder."""
@@ -156,6 +156,22 @@ def nameless(pids: Iterable[int]) -> int:
                     about = entry.stat()
                     if stat.S_ISREG(about.st_mode) and not about.st_nlink:
                         found[about.st_dev, about.st_ino] = about.st_blocks * 512
+    return sum(found.values())
+
+
+def in_memory(pids: Iterable[int]) -> int:
+    """Return the bytes of files in the memory file systems /tmp and /dev that processes have of their own."""
+    found: dict[int, int] = {}
+    for name in ("tmp", "dev", "dev/shm"):
+        # Until its sandbox is made, a process sees the system's own.
+        shown = Path("/", name).stat().st_dev if Path("/", name).exists() else 0
+        for pid in pids:
+            place = f"/proc/{pid}/root/{name}"
+            with suppress(OSError):
+                own = os.stat(place, follow_symlinks=False).st_dev  # noqa: PTH116 - asked often
+                if own != shown and own not in found:
+                    about = os.statvfs(place)
+                    found[own] = (about.f_blocks - about.f_bfree) * about.f_frsize
     return sum(found.values())
 
 

@@ -18,8 +18,8 @@ class Limits:
     cpu_s : float
         Seconds of processor time, of all its processes together.
     memory_bytes : int
-        Resident memory of all its processes together; pages that they share
-        count for each.  A single process cannot even ask for more.
+        Resident memory of all its processes together, and files in memory
+        (/tmp); pages that they share count for each.  A single process cannot even ask for more.
     processes : int
         Processes and threads at one time.
     disk_bytes : int

@@ -58,27 +58,29 @@ def words(image: str | None, folder: Path, limits: Limits) -> list[str]:
     Unavailable
         If there is nothing here to keep a program in.
     """
-    if not shutil.which("bwrap"):
+    bubblewrap = shutil.which("bwrap")
+    if not bubblewrap:
         raise Unavailable(
             "bubblewrap",
             "is not installed, and a program is not run without it",
             "As root: apt-get install bubblewrap",
         )
     if image is None:
-        return [*_here(folder), *_who(), *_limited(limits)]
-    command = Settings().launcher
-    if not shutil.which(command):
+        return [*_here(bubblewrap, folder), *_who(), *_limited(limits)]
+    launcher = Settings().launcher
+    command = shutil.which(launcher)
+    if not command:
         raise Unavailable(
-            command, "is not here, and the program runs in an image", "See docs/slurm.md: wb-exec."
+            launcher, "is not here, and the program runs in an image", "See docs/slurm.md: wb-exec."
         )
     shown = ["--read", str(folder / "in"), "--write", str(folder)]
     return [command, "--no-network", "--bare", *shown, image, "--", *_limited(limits)]
 
 
-def _here(folder: Path) -> list[str]:
+def _here(bubblewrap: str, folder: Path) -> list[str]:
     users = [] if os.geteuid() == 0 else ["--unshare-user"]
     return [
-        *("bwrap", "--die-with-parent", *users, "--unshare-pid", "--unshare-net", "--unshare-ipc"),
+        *(bubblewrap, "--die-with-parent", *users, "--unshare-pid", "--unshare-net", "--unshare-ipc"),
         *("--unshare-uts", "--hostname", "program", "--unshare-cgroup-try"),
         *("--perms", "0755", "--tmpfs", "/", "--ro-bind", "/usr", "/usr"),
         # The folders above what is shown would be root's alone.

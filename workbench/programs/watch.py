@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.errors import ResourceExceeded
-from workbench.programs.files import MOST_FILES, nameless, used
+from workbench.programs.files import MOST_FILES, in_memory, nameless, used
 from workbench.programs.limits import Limits
 
 __all__ = ["Ended", "watch"]
@@ -134,7 +134,7 @@ def _check(name: str, first: int, seconds: float, folder: Path, limits: Limits, 
         (seconds > limits.wall_s, f"took longer than {limits.wall_s:g} s", "more time"),
         (use.cpu > limits.cpu_s, f"used more than {limits.cpu_s:g} s of processor time", "more time"),
         (
-            use.resident > limits.memory_bytes,
+            use.resident + in_memory(use.pids) > limits.memory_bytes,
             f"used more than {limits.memory_bytes} bytes of memory",
             "more memory",
         ),
