@@ -25,7 +25,7 @@ from workbench_hub.health import wait_for
 from workbench_hub.processes import Process
 from workbench_hub.supervised import Supervised
 
-__all__ = ["configure", "halt", "marked", "pid", "restart", "start", "states", "stop", "update"]
+__all__ = ["configure", "end", "halt", "marked", "pid", "restart", "start", "states", "stop", "update"]
 
 _START_SECONDS = 20.0
 _STOP_SECONDS = 30.0
@@ -109,6 +109,11 @@ def stop(deployment: Supervised) -> None:
     if running is not None:
         _ask(deployment, "shutdown")
         wait_for(lambda: not _alive(running), _STOP_SECONDS, "the supervisor's end")
+    end(deployment)
+
+
+def end(deployment: Supervised) -> None:
+    """End whatever carries our mark, the supervisor too."""
     for name in (signal.SIGTERM, signal.SIGKILL):
         left = marked(deployment)
         for number in left:

@@ -117,7 +117,7 @@ class Cluster(Supervised):
             raise Unavailable(f"A cluster in {self.state}", "was never started", "workbench-slurm up")
         known = json.loads((self.state / "cluster.json").read_text())
         for name in ("nodes", "archives"):
-            known[name] = tuple(known[name])
+            known[name] = tuple(known.get(name, ()))
         return Plan(**known)
 
     def choose(

@@ -112,7 +112,10 @@ def stop(cluster: Cluster) -> int:
     if cluster.exists and supervision.pid(cluster) is not None:
         with suppress(Unavailable, subprocess.TimeoutExpired):  # then they are ended without asking
             cancelled = _cancel(cluster)
-    supervision.stop(cluster)
+    try:
+        supervision.stop(cluster)
+    except Unavailable:  # a daemon that hangs keeps the supervisor waiting for longer than we do
+        supervision.end(cluster)
     if cluster.exists:
         enforcement.end(cluster.plan.nodes, cluster.tmp)
     _unmount(cluster.tmp)
