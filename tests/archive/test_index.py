@@ -147,6 +147,17 @@ def test_an_index_that_cannot_be_written_is_an_error_of_ours(archive, tmp_path) 
         everything(Archive(archive.root, index=tmp_path / "folder.sqlite"))
 
 
+def test_an_index_that_cannot_be_made_is_an_error_of_ours(archive, tmp_path, monkeypatch) -> None:
+    archive.write(trace(1000))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("unable to open database file")
+
+    monkeypatch.setattr(sqlite3, "connect", refuse)
+    with pytest.raises(Unavailable, match="unable to open"):
+        everything(Archive(archive.root, index=tmp_path / "new.sqlite"))
+
+
 def test_a_read_only_archive_has_its_index_elsewhere(archive, tmp_path, monkeypatch) -> None:
     archive.write(trace(1000))
     monkeypatch.setenv("WORKBENCH_STATE", str(tmp_path / "state"))

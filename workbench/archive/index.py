@@ -163,11 +163,13 @@ class Index:
             These are all the files there are: forget the others.
         """
         wanted = {file.path: file for file in files}
-        if not wanted and not self.path.exists():
+        there = self.path.exists()
+        if not wanted and not there:
             return Held([], [], {})
-        self._refresh(wanted, complete=complete)
         bounds = 2**62 if end is None else end, -(2**62) if start is None else start
-        return self._run(lambda base: _held(base, list(wanted), bounds))
+        with nullcontext() if there else self.kept_open():
+            self._refresh(wanted, complete=complete)
+            return self._run(lambda base: _held(base, list(wanted), bounds))
 
     def spans(self, files: Iterable[DayFile], start: int | None = None, end: int | None = None) -> list[Row]:
         """Return the spans of samples in the files that touch a time span.
@@ -187,11 +189,13 @@ class Index:
             Those of the channels that their files are named after, by file.
         """
         wanted = {file.path: file for file in files}
-        if not wanted and not self.path.exists():
+        there = self.path.exists()
+        if not wanted and not there:
             return []
-        self._refresh(wanted)
         bounds = 2**62 if end is None else end, -(2**62) if start is None else start
-        return self._run(lambda base: _spans(base, wanted, bounds))
+        with nullcontext() if there else self.kept_open():
+            self._refresh(wanted)
+            return self._run(lambda base: _spans(base, wanted, bounds))
 
     def _refresh(self, wanted: dict[str, DayFile], *, complete: bool = False) -> None:
         """Read the headers of the files that are new, or have changed."""
@@ -226,7 +230,12 @@ class Index:
     @contextmanager
     def kept_open(self) -> Iterator[None]:
         """Hold the database open, as whoever closes it last brings all of its log to disk."""
-        with closing(self._connect()):
+        try:
+            held = self._connect()
+        except sqlite3.Error:
+            yield  # whoever asks next says what is wrong
+            return
+        with closing(held):
             yield
 
     def keep_fingerprints(self, found: Iterable[Stretch]) -> None:

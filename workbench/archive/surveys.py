@@ -162,6 +162,11 @@ def survey(
     """
     chosen = Selection.parse(selection) if isinstance(selection, str) else selection
     length, part = divided("survey", window, subwindow)
+    with archive.index.kept_open():
+        return _surveyed(archive, chosen, window, length, part)
+
+
+def _surveyed(archive: SdsReader, chosen: Selection, window: float, length: int, part: int) -> Survey:
     files = archive.files(chosen)
     found = _summed(archive, files, chosen, part)
     if not found:
@@ -199,28 +204,27 @@ def _summed(archive: SdsReader, files: list[DayFile], chosen: Selection, part: i
     fresh: list[tuple[str, Headers | None]] = []
     found: dict[str, _Channel] = {}
     done = 0
-    with archive.index.kept_open():
-        ordered = sorted(wanted, key=lambda one: (one.id, one.day))
-        for seed_id, group in groupby(ordered, key=lambda one: one.id):
-            channel = found.setdefault(seed_id, _Channel())
-            for file in group:
-                progress(done / len(wanted), f"reading {file.path}")
-                done += 1
-                read = _read(archive.index.tree, file.path)
-                if file.path in stale:
-                    fresh.append((file.path, read[0] if read is not None else None))
-                if read is not None and channel.plain:
-                    channel.plain = _add(channel, seed_id, read[0].scan, read[1], (start, end), part)
-                if len(fresh) >= _TOGETHER:
-                    archive.index.store(fresh)
-                    fresh = []
-            if not channel.plain:
-                network, station, location, code = seed_id.split(".")
-                stream = archive.get_waveforms(network, station, location, code, *chosen.span)
-                whole = segments(stream, flat=True, least=1) if len(stream) else []
-                found[seed_id] = _Channel(parts=whole, plain=False)
-        if fresh:
-            archive.index.store(fresh)
+    ordered = sorted(wanted, key=lambda one: (one.id, one.day))
+    for seed_id, group in groupby(ordered, key=lambda one: one.id):
+        channel = found.setdefault(seed_id, _Channel())
+        for file in group:
+            progress(done / len(wanted), f"reading {file.path}")
+            done += 1
+            read = _read(archive.index.tree, file.path)
+            if file.path in stale:
+                fresh.append((file.path, read[0] if read is not None else None))
+            if read is not None and channel.plain:
+                channel.plain = _add(channel, seed_id, read[0].scan, read[1], (start, end), part)
+            if len(fresh) >= _TOGETHER:
+                archive.index.store(fresh)
+                fresh = []
+        if not channel.plain:
+            network, station, location, code = seed_id.split(".")
+            stream = archive.get_waveforms(network, station, location, code, *chosen.span)
+            whole = segments(stream, flat=True, least=1) if len(stream) else []
+            found[seed_id] = _Channel(parts=whole, plain=False)
+    if fresh:
+        archive.index.store(fresh)
     return {seed_id: channel for seed_id, channel in found.items() if any(channel.spans())}
 
 
