@@ -23,6 +23,7 @@ from workbench.archive.layout import place
 from workbench.calls import Policy
 from workbench.jobs.planning import plan
 from workbench.jobs.tilestore import TileStore
+from workbench.kernel import get
 from workbench.kernels.triggers import sta_lta
 from workbench.nouns import Triggers
 
@@ -30,6 +31,7 @@ TOPIC = "Fan-out over an archive at 100 Hz, one process"
 
 _BEGIN = UTCDateTime(2024, 1, 1)
 _HOUR = 3600
+_SETTINGS: dict[str, Any] = {"kind": "classic", "freqmin": None, "freqmax": None}
 _stores = itertools.count()
 
 
@@ -38,6 +40,7 @@ def measure() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         archive = _archive(Path(folder) / "archive", channels=16)
         some = _ids(7)
+        assert _mapped(archive, folder, some, 3, "1h") == _loop(archive, some, 3)
         rows = [
             alternate(
                 "504 tiles of an hour, an STA/LTA of each",
@@ -98,17 +101,22 @@ def _selection(ids: list[str], days: int) -> str:
 def _mapped(archive: Archive, folder: str, ids: list[str], days: int, tile: str, **more: Any) -> Any:
     store = TileStore(Path(folder) / f"store{next(_stores)}")
     selection = _selection(ids, days)
-    return wb.map("triggers.sta_lta", selection, sources=[archive], store=store, tile=tile, **more).value
+    more |= {"sources": [archive], "store": store, "tile": tile, **_SETTINGS}
+    return wb.map("triggers.sta_lta", selection, **more).value
 
 
 def _loop(archive: Archive, ids: list[str], days: int) -> Triggers:
     """What one writes without the workbench: an hour of a channel after the other."""
+    kernel = get("triggers.sta_lta")
+    settings = kernel.validate(_SETTINGS)
+    # Without what comes before and after, it is blind at the begin of each hour, and deaf at its end.
+    lead, trail = kernel.lead(settings), kernel.trail(settings)
     found = []
     for one in ids:
         for hour in range(days * 24):
             start = _BEGIN + hour * _HOUR
-            # The detector needs what comes before, or it is blind at the begin of each hour.
-            hits = sta_lta(archive.get_waveforms(*one.split("."), start - 40, start + _HOUR + 60))
+            first, last = max(start - lead, _BEGIN), start + _HOUR + trail
+            hits = sta_lta(archive.get_waveforms(*one.split("."), first, last), **_SETTINGS)
             times = hits.table["time"].to_numpy("datetime64[ns]").astype(np.int64)
             inside = (times >= start.ns) & (times < (start + _HOUR).ns)
             found.append(Triggers(hits.table[inside]))

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from workbench.kernel import kernel
+from workbench.notices import notice
 from workbench.nouns import Dataset, Stations, Triggers, Waveforms
 from workbench.units import Seconds
 
@@ -121,6 +122,8 @@ def smooth(waveforms: Waveforms) -> Waveforms:
     out = waveforms.copy()
     for trace in out:
         reach = round(10 * trace.stats.sampling_rate)
+        if len(trace) <= 2 * reach:
+            notice(trace.id, "is shorter than 20 s")
         padded = np.pad(trace.data.astype(np.int64), reach)
         sums = np.concatenate([[0], np.cumsum(padded)])
         trace.data = (sums[2 * reach + 1 :] - sums[: -2 * reach - 1]).astype(np.int32)

@@ -427,6 +427,21 @@ def test_lines_of_the_log_name_user_job_and_tile(told, archive, store, caplog):
     assert "told to fail" in failed["error"]
 
 
+def test_a_stretch_that_is_cut_off_by_the_trail_is_no_loss(told, runs, archive, store):
+    """The data after a gap begin in the last 15 s of what the day before reads."""
+    archive.write(Stream([noise("ZZ.D..LHZ", T0, DAY - 50), noise("ZZ.D..LHZ", T0 + DAY + 5, 3600)]))
+    archive.write(Stream([noise("ZZ.D..LHZ", T0 + 2 * DAY, 12)]))
+    old(archive.root)
+    with pytest.warns(WorkbenchWarning) as said:
+        found = mapped("told.smooth", archive, store, "ZZ.*.*.*@2020-01-01/2020-01-03T23:59:59")
+    # What really is too short is told.
+    assert [str(one.message) for one in said] == ["ZZ.D..LHZ: is shorter than 20 s"]
+    assert found.tiles.computed == 3
+    # The first two days were tried again without what they have of the next.
+    assert len(runs()) == 5
+    assert len(found.value) == 3
+
+
 def test_much_that_there_is_to_say_is_not_all_said_aloud(told, archive, store):
     (told / "fail").write_text("XX.B")
     with pytest.warns(WorkbenchWarning) as said:

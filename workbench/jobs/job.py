@@ -36,6 +36,8 @@ class Job:
         Names this job alone, so that a process knows it again.
     process : str
         Id of the kernel.
+    waveforms : str
+        The input that takes the selected data.
     inputs : dict
         Settings, and the data that all tiles share, as a Call has them.
     sources : tuple of Source
@@ -53,6 +55,7 @@ class Job:
     name: str
     token: str
     process: str
+    waveforms: str
     inputs: dict[str, Any]
     sources: tuple[Source, ...]
     store: TileStore
@@ -62,11 +65,12 @@ class Job:
     user: str = ""
     batch: str = field(default_factory=lambda: os.environ.get("SLURM_JOB_ID", ""))
 
-    def call(self, tile: Tile) -> Call:
-        """Return the Call that a tile is."""
+    def call(self, tile: Tile, *, inner: bool = False) -> Call:
+        """Return the Call that a tile is; with `inner` that of its inner data alone."""
+        inputs = {**tile.inputs, self.waveforms: list(tile.inner)} if inner else tile.inputs
         given = {
             name: [{"selection": text} for text in texts] if len(texts) > 1 else {"selection": texts[0]}
-            for name, texts in tile.inputs.items()
+            for name, texts in inputs.items()
         }
         return Call(process=self.process, inputs={**self.inputs, **given})
 

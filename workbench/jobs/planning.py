@@ -148,6 +148,7 @@ def plan(
         name=hashlib.sha256(base + "+".join(map(str, chosen)).encode()).hexdigest()[:12],
         token=secrets.token_hex(8),
         process=kernel.id,
+        waveforms=waveforms,
         inputs={**plain, **shared},
         sources=sources,
         store=target,

@@ -13,6 +13,7 @@ import platform
 import threading
 import time
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -126,8 +127,8 @@ def _compute(job: Job, tile: Tile) -> Outcome:
     except NoData as error:
         empty = error
         notices.append(Notice(tile.name, f"{error.subject}: {error.problem}", error.remedy))
-    kept = notices[:_TOLD]
     cpu_s, wall_s = time.thread_time() - cpu, time.perf_counter() - begun
+    kept = _lasting_notices(job, tile, notices)[:_TOLD]
     more = {
         "tile": tile.name,
         "empty": empty is not None,
@@ -140,6 +141,21 @@ def _compute(job: Job, tile: Tile) -> Outcome:
     key = tile.key if _unchanged(job, tile) else f"{tile.key}-{time.time_ns():x}"
     size = job.store.write(key, {name: pack(value) for name, value in outputs.items()}, more)
     return Outcome(tile.number, "computed", key, cpu_s, wall_s, tile.bytes, size, notices=kept)
+
+
+def _lasting_notices(job: Job, tile: Tile, notices: list[Notice]) -> list[Notice]:
+    """Leave out what is said only because a stretch of data is cut off by the end of the trail, or the lead.
+
+    Too short, a kernel would say of the first seconds after a gap: it is the
+    tile they belong to that can tell.
+    """
+    if not tile.inner or not any(said.loss for said in notices):
+        return notices
+    heard: list[Notice] = []
+    with suppress(WorkbenchError):
+        run(job.call(tile, inner=True), job.policy(tile), key=False, on_notice=heard.append)
+    again = set(heard)
+    return [said for said in notices if not said.loss or said.subject == tile.name or said in again]
 
 
 def _unchanged(job: Job, tile: Tile) -> bool:

@@ -62,6 +62,9 @@ class Tile:
         Names its result: the Call, the data, the code and the environment.
     metadata : str
         Names the version of the station files that it may read.
+    inner : tuple of str
+        What it selects without the beginnings and ends of other stretches of
+        data that lie in its lead and trail; nothing, if there are none.
     """
 
     number: int
@@ -74,6 +77,7 @@ class Tile:
     bytes: int
     key: str
     metadata: str = ""
+    inner: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -208,9 +212,18 @@ class Unit:
         sha.update(json.dumps([inputs, window, used, self.metadata]).encode())
         # Files of the same size and time whose headers differ have been seen.
         sha.update(np.ascontiguousarray(rows[:, :5]).tobytes())
-        size = int(rows[:, 3].sum())
+        inner = _inner(rows, *window) if len(self.ids) == 1 else None
         return Tile(
-            number, self.name, *window, inputs, tuple(used), samples, size, sha.hexdigest(), self.metadata
+            number,
+            self.name,
+            *window,
+            inputs,
+            tuple(used),
+            samples,
+            int(rows[:, 3].sum()),
+            sha.hexdigest(),
+            self.metadata,
+            () if inner is None else tuple(_said(self.data, inner)),
         )
 
 
@@ -233,6 +246,21 @@ def _versions(trees: Sequence[Tree], codes: Sequence[str]) -> str:
         paths = sorted({path for one in codes for path in station_files(tree, Selection.parse(one))})
         found.append(list(zip(paths, tree.statuses(paths), strict=True)))
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16]
+
+
+def _inner(rows: Rows, start: int, stop: int) -> tuple[int, int] | None:
+    """Return the span of the gapless data of a channel that touch a window; None if there are no others."""
+    outside = (rows[:, _CORE] >= stop) | (rows[:, _CORE_END] < start)
+    if not outside.any():
+        return None
+    reach = np.maximum.accumulate(rows[:, 1])
+    step = (rows[:, 1] - rows[:, 0]) / np.maximum(rows[:, 2] - 1, 1)
+    # Stretches of records end with their file: only a gap in time makes another beginning.
+    number = np.concatenate([[0], np.cumsum(rows[1:, 0] - reach[:-1] > 1.5 * step[:-1])])
+    mine = np.isin(number, number[~outside])
+    if mine.all() or not mine.any():
+        return None
+    return int(rows[mine, _CORE].min()), int(rows[mine, _CORE_END].max())
 
 
 def _said(spans: list[tuple[str, Span]], data: tuple[int, int]) -> list[str]:
