@@ -40,7 +40,7 @@ _TOPICS = [
 ]
 
 # `wb.map` is there, but a star must not put it in the place of Python's own.
-__all__ = sorted({*_HOMES, *_TOPICS} - {"map"})
+__all__ = sorted({*_HOMES, *_TOPICS, "jobs"} - {"map"})
 
 
 def __getattr__(name: str) -> Any:

@@ -13,6 +13,7 @@ from pathlib import Path
 import obspy
 import pytest
 
+from plugins import install_trials
 from workbench import kernel as declarations
 from workbench.jobs.batch import jobs, submit
 from workbench.jobs.batchjob import BatchJob
@@ -29,9 +30,9 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Have the kernel `trials.wait` here and in jobs."""
-    import trials
+    import trials  # noqa: F401 - which declares it
 
-    monkeypatch.setenv("PYTHONPATH", str(trials.install(tmp_path / "plugins")))
+    monkeypatch.setenv("PYTHONPATH", str(install_trials(tmp_path / "plugins")))
     yield
     del sys.modules["trials"]
     for name in [name for name in declarations._registry if name.startswith("trials.")]:

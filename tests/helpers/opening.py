@@ -12,6 +12,7 @@ import pytest
 
 from notebooks import Notebook
 from ordinary import ordinary_python
+from trialbook import Trials
 
 if TYPE_CHECKING:
     from slurmed import Slurm
@@ -39,3 +40,12 @@ def notebook(slurm: Slurm, person_python: Path) -> Iterator[Callable[..., Notebo
     yield open_one
     for one in opened:
         one.close()
+
+
+@pytest.fixture(scope="module")
+def book(slurm_cluster: Slurm, person_python: Path) -> Iterator[Trials]:
+    """Return anna's notebook."""
+    slurm_cluster.clean()
+    with Trials(slurm_cluster, person_python) as opened:
+        yield opened
+    slurm_cluster.clean()

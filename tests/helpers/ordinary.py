@@ -12,6 +12,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
+from plugins import install_trials
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = (ROOT / "workbench", ROOT / "hub/workbench_hub")
 
@@ -29,7 +31,8 @@ def ordinary_python(folder: Path) -> Path:
         shutil.copytree(
             package, folder / "sources" / package.name, ignore=shutil.ignore_patterns("__pycache__")
         )
-    (site / "all.pth").write_text(f"{folder / 'sources'}\n{sysconfig.get_path('purelib')}\n")
+    places = [folder / "sources", install_trials(folder / "plugins"), sysconfig.get_path("purelib")]
+    (site / "all.pth").write_text("".join(f"{place}\n" for place in places))
     for path in (folder, *folder.rglob("*")):
         if not path.is_symlink():
             path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import time
-from pathlib import Path
 from typing import Literal
 
 from workbench.kernel import kernel
@@ -23,6 +21,7 @@ def wait(
     megabytes: int = 0,
     end: Literal["return", "kill", "segv", "fail"] = "return",
     mark: str = "",
+    number: int = 0,
 ) -> Waveforms:
     """Return waveforms after a while.
 
@@ -36,6 +35,8 @@ def wait(
         How it ends.
     mark
         File that gets a line for each run.
+    number
+        Tells one Call from another.
     """
     if mark:
         with open(mark, "a") as file:
@@ -51,15 +52,3 @@ def wait(
     if end != "return":
         os.kill(os.getpid(), signal.SIGKILL if end == "kill" else signal.SIGSEGV)
     return waveforms
-
-
-def install(folder: Path) -> Path:
-    """Install this module as a distribution in a folder, for whoever has it on their path."""
-    about = folder / "trials-1.0.dist-info"
-    about.mkdir(parents=True)
-    shutil.copy(__file__, folder / "trials.py")
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: trials\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text("[workbench.kernels]\ntrials = trials\n")
-    for path in (folder, about, *folder.glob("*.py"), *about.iterdir()):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    return folder

@@ -15,7 +15,7 @@ from distributed import Client
 from distributed.security import Security
 
 from workbench.errors import InvalidSetting, ResourceExceeded, Unavailable
-from workbench.jobs import sessions, slurm, versions
+from workbench.jobs import libraries, sessions, slurm
 from workbench.jobs.clusters import OwnClient, cluster
 from workbench.jobs.launch import Limits, environment, minutes, python, script
 from workbench.jobs.reasons import reason_of, refusal
@@ -122,12 +122,12 @@ def test_a_home_that_cannot_be_written_to_is_named(tmp_path):
 
 
 def test_versions_are_those_of_what_the_workbench_stands_on():
-    found = versions.found()
+    found = libraries.found()
     assert {"Python", "workbench", "numpy", "obspy", "distributed", "cloudpickle", "numba"} <= {*found}
     assert "none" not in found.values()
-    assert versions.differences(found, found) == []
+    assert libraries.differences(found, found) == []
     other = {**found, "numpy": "1.0", "extra": "3"}
-    assert versions.differences(found, other) == [
+    assert libraries.differences(found, other) == [
         "extra none here and 3 there",
         f"numpy {found['numpy']} here and 1.0 there",
     ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -70,7 +71,8 @@ def main(folder: Path, index: int, line: _Line) -> None:
             said = ", ".join(terminal.summarise(value) for value in result.outputs.values())
             written = write_results(result, to, log)
             click.echo(f"{', '.join(map(str, written))}: {said} ({result.duration_s:g} s)", err=True)
-            once.finish(prepared.run_key, to)
+            with suppress(OSError):
+                once.finish(prepared.run_key, to)
     finally:
         terminal.say_notices(list(dict.fromkeys(heard)))
 
@@ -91,17 +93,38 @@ def _entry(submission: Submission, event: str, **facts: Any) -> dict[str, Any]:
     return {"time": now(), "event": event, **named, **facts}
 
 
-if __name__ == "__main__":
-    warnings.simplefilter("ignore")
-    threading.Thread(target=end_with_parent, args=[os.getppid()], daemon=True).start()
-    with os.fdopen(int(sys.argv[3]), "w") as _stream:
-        _told = _Line(_stream)
+class _Mouth(io.TextIOWrapper):
+    """Standard error that costs no result where its log has no room for more."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            super().write(text)
+            super().flush()
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
+
+
+def _work(words: list[str]) -> int:
+    with os.fdopen(int(words[2]), "w") as stream:
+        told = _Line(stream)
         try:
-            main(Path(sys.argv[1]), int(sys.argv[2]), _told)
+            main(Path(words[0]), int(words[1]), told)
         except BaseException as error:  # noqa: BLE001 - the outermost handler of this process
             code = report(error, debug=not isinstance(error, WorkbenchError | MemoryError | OSError))
             if isinstance(error, WorkbenchError):
-                _told.say(subject=error.subject, problem=error.problem, remedy=error.remedy)
+                told.say(subject=error.subject, problem=error.problem, remedy=error.remedy)
             else:
-                _told.say(subject="The job", problem=said(error), remedy="")
-            sys.exit(code)
+                told.say(subject="The job", problem=said(error), remedy="")
+            return code
+    return 0
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    sys.stderr = sys.stdout = _Mouth(sys.stderr.buffer, line_buffering=True)
+    threading.Thread(target=end_with_parent, args=[os.getppid()], daemon=True).start()
+    # What the log had no room for must not make a failure of it at the very end.
+    os._exit(_work(sys.argv[1:]))

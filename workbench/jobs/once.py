@@ -12,11 +12,11 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from workbench.calls.files import replacing_folder, write_bytes
-from workbench.jobs.claims import Waiting, claim
+from workbench.jobs.claims import Claim, Waiting, claim
 
 __all__ = ["Once", "copy_results"]
 
@@ -44,15 +44,23 @@ class Once:
         waiting : callable
             Called before waiting for another who is at work on it.
         """
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        seen, said = Waiting(), False
-        while (held := claim(self.folder / f"{key}.claim", seen)) is None:
-            if not said:
-                waiting()
-                said = True
-            time.sleep(_POLL_SECONDS)
-        with held:
+        held = self._hold(key, waiting)
+        with held or nullcontext():
             yield self._finished(key)
+
+    def _hold(self, key: str, waiting: Callable[[], None]) -> Claim | None:
+        """Wait for a claim; None where there is no place for one."""
+        seen, said = Waiting(), False
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            while (held := claim(self.folder / f"{key}.claim", seen)) is None:
+                if not said:
+                    waiting()
+                    said = True
+                time.sleep(_POLL_SECONDS)
+        except OSError:
+            return None  # a full disk costs a second computation, not the first
+        return held
 
     def finish(self, key: str, results: Path) -> None:
         """Note where the results of a key are."""

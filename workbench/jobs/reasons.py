@@ -142,7 +142,7 @@ _REASONS: tuple[tuple[str, str, str, bool], ...] = (
         False,
     ),
     (
-        "AccountNotAllowed|InvalidAccount|[Aa]ccount.*can't use|account not known|AccountingPolicy",
+        "AccountNotAllowed|InvalidAccount|[Aa]ccount.*(can't use|not permitted|not known)|AccountingPolicy",
         "the account may not use the partition",
         "Name another as account=, or another partition=.",
         False,

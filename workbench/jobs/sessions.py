@@ -24,7 +24,7 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InvalidSetting, WorkbenchError
-from workbench.jobs import slurm, versions
+from workbench.jobs import libraries, slurm
 
 if TYPE_CHECKING:
     from distributed.security import Security
@@ -65,7 +65,7 @@ class Session:
             for name in ("logs", "refused"):
                 (making / name).mkdir(mode=0o700)
             tls.create(making)
-            about = {"boot": _boot(), "host": platform.node(), "versions": versions.found()}
+            about = {"boot": _boot(), "host": platform.node(), "versions": libraries.found()}
             (making / "session.json").write_text(json.dumps(about, indent=1))
             self._lock = (making / "lock").open("w")
             fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -100,7 +100,7 @@ class Session:
         found = {}
         for path in (self.folder / "refused").glob("*.json"):
             there = json.loads(path.read_text())
-            found[int(path.stem)] = "; ".join(versions.differences(versions.found(), there))
+            found[int(path.stem)] = "; ".join(libraries.differences(libraries.found(), there))
         return found
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from workbench.jobs import versions
+from workbench.jobs import libraries
 
 __all__ = ["main"]
 
@@ -23,8 +23,8 @@ def main(arguments: list[str]) -> int:
     place = arguments.index(_OPTION)
     folder = Path(arguments[place + 1])
     arguments = arguments[:place] + arguments[place + 2 :]
-    here, there = json.loads((folder / "session.json").read_text())["versions"], versions.found()
-    if differ := versions.differences(here, there):
+    here, there = json.loads((folder / "session.json").read_text())["versions"], libraries.found()
+    if differ := libraries.differences(here, there):
         _refuse(folder, there)
         print("; ".join(differ), file=sys.stderr)  # noqa: T201 - into the job's log
         return 2
