@@ -5,15 +5,23 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from obspy import Stream, Trace, UTCDateTime
 
+import workbench as wb
+from workbench import wire
 from workbench.archive import Archive
 from workbench.archive.layout import place
+from workbench.calls import Policy, run
 
 DAY = 86_400
 T0 = UTCDateTime(2020, 1, 1)
+ALL = "*.*.*.*@2020-01-01/2020-01-04T23:59:59"
+"""All that the archive of tests/jobs/conftest.py has."""
+SOME = "XX.*.*.*@2020-01-01/2020-01-02T23:59:59"
+"""Eight days of channels of it."""
 
 
 def noise(seed_id: str, start: UTCDateTime, seconds: float, rate: float = 1.0, seed: int = 0) -> Trace:
@@ -52,3 +60,14 @@ def year(root: Path, stations: int, days: int = 365) -> Archive:
             path.write_bytes(record)
     old(root)
     return Archive(root)
+
+
+def whole(process: str, archive: Archive, selection: str = ALL, **settings: Any) -> bytes:
+    """Return the canonical bytes of the same Call, not cut."""
+    call = {"process": process, "inputs": {"waveforms": {"selection": selection}, **settings}}
+    return wire.canonical(run(call, Policy(sources=[archive]), key=False).value)
+
+
+def mapped(process: Any, archive: Archive, store: Any, selection: str = ALL, **more: Any) -> Any:
+    """Map a kernel over an archive, with a store of the test's own."""
+    return wb.map(process, selection, sources=[archive], store=store, **more)

@@ -16,17 +16,18 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from workbench.errors import InvalidSetting, Unavailable
+from workbench.errors import Unavailable
 from workbench.jobs.here import POLL_S
 from workbench.jobs.job import Job
 from workbench.jobs.lanes import Lanes, Readers
-from workbench.jobs.tilework import Outcome, versions, work
+from workbench.jobs.tilework import Outcome, work
 from workbench.jobs.units import Tile
+from workbench.jobs.versions import check_workers
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-__all__ = ["check_workers", "spread"]
+__all__ = ["spread"]
 
 _AHEAD = 2
 """Tasks that a thread of a worker has before it, so that it never waits for the next."""
@@ -73,51 +74,6 @@ def spread(
     """
     check_workers(client, job)
     yield from _Spread(client, job, tiles, retries).run()
-
-
-def check_workers(client: Client, job: Job) -> None:
-    """Refuse workers that would compute something else, or whose results nobody would find.
-
-    Raises
-    ------
-    InvalidSetting, Unavailable
-    """
-    if getattr(client, "asynchronous", False):
-        raise InvalidSetting("client", "is asynchronous", "Give one that is not.")
-    if job.module == "__main__":
-        raise InvalidSetting(
-            job.process,
-            "is declared in this session, where workers cannot import it",
-            "Put it into a module, or run it without a client.",
-        )
-    probe = job.store.keep(f"probe-{secrets.token_hex(4)}", b"")
-    try:
-        mine = versions(job.process, job.module)
-        try:
-            theirs = client.run(versions, job.process, job.module, str(probe), on_error="return")
-        except (OSError, TypeError) as error:
-            raise Unavailable("The cluster", f"does not answer ({error})", "Start it again.") from error
-    finally:
-        probe.unlink(missing_ok=True)
-    for address, found in theirs.items():
-        if isinstance(found, BaseException):
-            raise Unavailable(
-                f"the worker {address}",
-                f"cannot run {job.process} ({type(found).__name__}: {found})",
-                "Start the workers from the image of this session.",
-            )
-        if (found["code"], found["environment"]) != (job.code, job.environment):
-            raise Unavailable(
-                f"the worker {address} on {found['host']}",
-                f"has the workbench {found['code']}, and here it is {job.code}{_packages(mine, found)}",
-                "Start the workers from the image of this session.",
-            )
-        if not found["sees"]:
-            raise Unavailable(
-                f"the worker {address} on {found['host']}",
-                f"does not see {job.store.folder}",
-                "Give a store on a file system that all workers share.",
-            )
 
 
 class _Spread:
@@ -310,14 +266,3 @@ def _task(job: Job, tiles: Sequence[Tile]) -> tuple[str, list[Outcome]]:
     from distributed import get_worker
 
     return get_worker().address, [work(job, tile) for tile in tiles]
-
-
-def _packages(mine: dict[str, Any], theirs: dict[str, Any]) -> str:
-    """Name some packages whose versions differ."""
-    a, b = mine["packages"], theirs["packages"]
-    differ = [name for name in sorted({*a, *b}) if a.get(name) != b.get(name)]
-    if not differ:
-        return ""
-    said = [f"{name} {b.get(name, 'none')} there and {a.get(name, 'none')} here" for name in differ[:3]]
-    more = f", and {len(differ) - 3} more packages" if len(differ) > 3 else ""
-    return f" ({', '.join(said)}{more})"

@@ -1,61 +1,71 @@
-"""Which libraries a process has, and how they differ from another's.
-
-A task is pickled on one side and worked off on the other: with other libraries
-it may fail far from its cause, or give other numbers.
-"""
+"""Versions: whether the workers of a cluster would compute what this process would."""
 
 from __future__ import annotations
 
-import platform
-import re
-from collections.abc import Mapping
-from functools import cache
-from importlib.metadata import PackageNotFoundError, requires, version
+import secrets
+from typing import TYPE_CHECKING, Any
 
-import workbench
-from workbench.calls.keys import sources
+from workbench.errors import InvalidSetting, Unavailable
+from workbench.jobs.job import Job
+from workbench.jobs.tilework import versions
 
-__all__ = ["differences", "found"]
+if TYPE_CHECKING:
+    from distributed import Client
 
-_DISTRIBUTION = "seismic-workbench"
-
-
-@cache
-def found() -> dict[str, str]:
-    """Return the versions of Python, the workbench and the libraries that it stands on, by name."""
-    return {
-        "Python": platform.python_version(),
-        "workbench": f"{workbench.__version__}+{sources()}",
-        **{name: _version(name) for name in _names()},
-    }
+__all__ = ["check_workers"]
 
 
-def differences(here: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
-    """Say what is not the same on both sides.
+def check_workers(client: Client, job: Job) -> None:
+    """Refuse workers that would compute something else, or whose results nobody would find.
 
-    Examples
-    --------
-    >>> differences({"numpy": "2.2.1"}, {"numpy": "2.3.0"})
-    ['numpy 2.2.1 here and 2.3.0 there']
+    Raises
+    ------
+    InvalidSetting, Unavailable
     """
-    return [
-        f"{name} {here.get(name, 'none')} here and {there.get(name, 'none')} there"
-        for name in sorted({*here, *there})
-        if here.get(name) != there.get(name)
-    ]
-
-
-def _names() -> list[str]:
-    """Return the libraries of the workbench itself, and those that a message of Dask's passes through."""
-    from distributed.versions import required_packages
-
-    lines = [line for line in requires(_DISTRIBUTION) or [] if "extra ==" not in line]
-    own = {re.split(r"[^A-Za-z0-9_.-]", line, maxsplit=1)[0].lower().replace("_", "-") for line in lines}
-    return sorted({*own, *required_packages})
-
-
-def _version(name: str) -> str:
+    if getattr(client, "asynchronous", False):
+        raise InvalidSetting("client", "is asynchronous", "Give one that is not.")
+    if job.module == "__main__":
+        raise InvalidSetting(
+            job.process,
+            "is declared in this session, where workers cannot import it",
+            "Put it into a module, or run it without a client.",
+        )
+    probe = job.store.keep(f"probe-{secrets.token_hex(4)}", b"")
     try:
-        return version(name)
-    except PackageNotFoundError:
-        return "none"
+        mine = versions(job.process, job.module)
+        try:
+            theirs = client.run(versions, job.process, job.module, str(probe), on_error="return")
+        except (OSError, TypeError) as error:
+            raise Unavailable("The cluster", f"does not answer ({error})", "Start it again.") from error
+    finally:
+        probe.unlink(missing_ok=True)
+    for address, found in theirs.items():
+        if isinstance(found, BaseException):
+            raise Unavailable(
+                f"the worker {address}",
+                f"cannot run {job.process} ({type(found).__name__}: {found})",
+                "Start the workers from the image of this session.",
+            )
+        if (found["code"], found["environment"]) != (job.code, job.environment):
+            raise Unavailable(
+                f"the worker {address} on {found['host']}",
+                f"has the workbench {found['code']}, and here it is {job.code}{_packages(mine, found)}",
+                "Start the workers from the image of this session.",
+            )
+        if not found["sees"]:
+            raise Unavailable(
+                f"the worker {address} on {found['host']}",
+                f"does not see {job.store.folder}",
+                "Give a store on a file system that all workers share.",
+            )
+
+
+def _packages(mine: dict[str, Any], theirs: dict[str, Any]) -> str:
+    """Name some packages whose versions differ."""
+    a, b = mine["packages"], theirs["packages"]
+    differ = [name for name in sorted({*a, *b}) if a.get(name) != b.get(name)]
+    if not differ:
+        return ""
+    said = [f"{name} {b.get(name, 'none')} there and {a.get(name, 'none')} here" for name in differ[:3]]
+    more = f", and {len(differ) - 3} more packages" if len(differ) > 3 else ""
+    return f" ({', '.join(said)}{more})"
