@@ -146,8 +146,10 @@ def test_a_job_runs_in_the_image_of_its_notebook(tmp_path, monkeypatch):
     digest = "sha256:" + "a" * 64
     assert python(settings(tmp_path))[0].endswith(("python", "python3", "python3.11"))
     monkeypatch.setenv("JUPYTER_IMAGE_SPEC", digest)
-    words = python(settings(tmp_path))
-    assert words[:4] == ["wb-exec", digest, "--", "env"]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    words = python(settings(tmp_path), read=[Path("/data/a"), tmp_path / "b"], write=[Path("/data")])
+    shown = ["--read", "/data/a", "--write", "/data"]
+    assert words[:8] == ["wb-exec", *shown, digest, "--", "env"]
     assert words[-1] == "python"
     assert f"WORKBENCH_JOBS={tmp_path / 'jobs'}" in words
     monkeypatch.setenv("JUPYTER_IMAGE_SPEC", "jupyter/base:latest")

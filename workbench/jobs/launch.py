@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -108,13 +108,24 @@ class Limits:
         return words
 
 
-def python(settings: Settings) -> list[str]:
-    """Return the words that run Python on a node: in the image of this notebook, where it has one."""
+def python(settings: Settings, read: Iterable[Path] = (), write: Iterable[Path] = ()) -> list[str]:
+    """Return the words that run Python on a node: in the image of this notebook, where it has one.
+
+    Parameters
+    ----------
+    settings : Settings
+    read, write : iterable of Path
+        What it needs of this machine besides the home and the archives.
+    """
     if not settings.digest:
         return [sys.executable]
     # In an image nothing is left of the environment around it.
     said = [f"{name}={value}" for name, value in passed(settings).items()]
-    return [settings.launcher, settings.digest, "--", "env", *said, "python"]
+    shown: list[str] = []
+    for option, paths in (("--read", read), ("--write", {settings.jobs_dir, *write})):
+        for path in sorted(path for path in {*paths} if not path.is_relative_to(Path.home())):
+            shown += [option, str(path)]
+    return [settings.launcher, *shown, settings.digest, "--", "env", *said, "python"]
 
 
 def environment(settings: Settings, cores: int) -> dict[str, str]:

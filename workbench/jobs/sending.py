@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from workbench.jobs import background, launch, slurm
 from workbench.jobs.records import now
@@ -60,8 +62,10 @@ def _submit(
     ]
     directives += [] if alone else [f"--array={compact(index - offset for index in indices)}"]
     directives += [f"--dependency=afterany:{':'.join(map(str, after))}"] if after else []
+    read = {path for index in indices for path in _paths(submission.call(index).inputs)}
+    write = {submission.to(index).parent for index in indices}
     words = [
-        *launch.python(settings),
+        *launch.python(settings, read, write),
         "-m",
         "workbench.jobs.attend",
         str(submission.folder),
@@ -72,3 +76,11 @@ def _submit(
     (submission.folder / "script.sh").write_text(script)
     number = slurm.submit(script)
     submission.sent(Run(number, offset, tuple(indices), now()))
+
+
+def _paths(inputs: Mapping[str, Any]) -> Iterator[Path]:
+    """Yield the files that a Call names."""
+    for value in inputs.values():
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, dict) and isinstance(item.get("path"), str):
+                yield Path(item["path"])
