@@ -56,48 +56,63 @@ class Held:
 def measure() -> list[Row]:
     """Measure each beside what a script with ObsPy does."""
     with tempfile.TemporaryDirectory() as folder:
-        slow = _made(Path(folder) / "slow", "8 channels, 30 days at 1 Hz", channels=8, days=30, rate=1)
+        root = Path(folder)
+        many = [
+            _made(root / "1", "8 channels, 30 days at 1 Hz", channels=8, days=30, rate=1),
+            _made(root / "20", "4 channels, 10 days at 20 Hz", channels=4, days=10, rate=20),
+        ]
         day = {"channels": 3, "days": 1, "rate": 100}
-        fast = _made(Path(folder) / "fast", "3 channels, a day at 100 Hz, records of 512 bytes", **day)
-        long = _made(Path(folder) / "long", "the same, records of 4096 bytes", record_length=4096, **day)
-        rows = []
-        for held in (slow, fast, long):
-            warm = held.warm()
-            rows += [
-                alternate(
-                    f"headers, {held.name}",
-                    lambda held=held: _scan(held.files),
-                    lambda held=held: [obspy.read(path, headonly=True) for path in held.files],
-                    name="ObsPy read, headers only",
-                    target="20 times",
-                ),
-                alternate(
-                    f"completeness, new index, {held.name}",
-                    lambda held=held: _cold(held),
-                    lambda held=held: _gaps(held.files),
-                    name=HEADERS,
-                ),
-                alternate(
-                    f"completeness from the index, {held.name}",
-                    lambda held=held, warm=warm: completeness(warm.get_spans(*held.asked)),
-                    lambda held=held: _gaps(held.files),
-                    name=HEADERS,
-                ),
-                alternate(
-                    f"RMS by day and hour, {held.name}",
-                    lambda held=held, warm=warm: rms(warm.get_waveforms(*held.asked)),
-                    lambda held=held: _spreads(held.files),
-                    name=SAMPLES,
-                ),
-                alternate(
-                    f"new index, completeness and RMS in one pass, {held.name}",
-                    lambda held=held: _all(held),
-                    lambda held=held: [obspy.read(path) for path in held.files],
-                    name="ObsPy read alone",
-                    target="2 times",
-                ),
-            ]
+        long = [
+            _made(root / "512", "3 channels, a day at 100 Hz, records of 512 bytes", **day),
+            _made(root / "4096", "the same, records of 4096 bytes", record_length=4096, **day),
+        ]
+        rows = [row for held in many for row in _by_header(held)]
+        rows += [row for held in (*many, *long) for row in _by_sample(held)]
         return [*rows, _noise()]
+
+
+def _by_header(held: Held) -> list[Row]:
+    warm = held.warm()
+    return [
+        alternate(
+            f"completeness, new index, {held.name}",
+            lambda: _cold(held),
+            lambda: _gaps(held.files),
+            name=HEADERS,
+        ),
+        alternate(
+            f"completeness from the index, {held.name}",
+            lambda: completeness(warm.get_spans(*held.asked)),
+            lambda: _gaps(held.files),
+            name=HEADERS,
+        ),
+    ]
+
+
+def _by_sample(held: Held) -> list[Row]:
+    warm = held.warm()
+    return [
+        alternate(
+            f"headers, {held.name}",
+            lambda: _scan(held.files),
+            lambda: [obspy.read(path, headonly=True) for path in held.files],
+            name="ObsPy read, headers only",
+            target="20 times",
+        ),
+        alternate(
+            f"RMS by day and hour, {held.name}",
+            lambda: rms(warm.get_waveforms(*held.asked)),
+            lambda: _spreads(held.files),
+            name=SAMPLES,
+        ),
+        alternate(
+            f"new index, completeness and RMS in one pass, {held.name}",
+            lambda: _all(held),
+            lambda: [obspy.read(path) for path in held.files],
+            name="ObsPy read alone",
+            target="2 times",
+        ),
+    ]
 
 
 def _made(root: Path, name: str, **options: Any) -> Held:

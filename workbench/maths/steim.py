@@ -16,7 +16,7 @@ import numpy.typing as npt
 from numba import njit
 
 from workbench.maths.moments import add
-from workbench.maths.words import LANES, big_word, little_word, unpack
+from workbench.maths.words import LANES, big_word, little_word, running, unpack
 
 __all__ = ["DAMAGED", "GOOD", "SHORT", "steim", "summed"]
 
@@ -118,9 +118,14 @@ def _record(buffer, first, stop, need, version, big, out, at, counts, masks, sig
     if done > 0:
         # The first difference leads here from the record before: the first sample is given.
         out[at] = value
-        for k in range(at + 1, at + done):
+        k = at + 1
+        while k + LANES <= at + done:
+            value += running(out, k, np.int32(value))
+            k += LANES
+        while k < at + done:
             value += out[k]
             out[k] = value
+            k += 1
     if done < need:
         out[at + done : at + need] = 0
         return SHORT

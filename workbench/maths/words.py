@@ -1,4 +1,4 @@
-"""Words of bytes: read at any place, and taken apart into eight numbers at once.
+"""Words of bytes: read at any place, taken apart into eight numbers at once, and summed.
 
 The compiler does not find these by itself: LLVM knows vectors of eight 32-bit
 numbers, and what a processor lacks it does one by one.
@@ -12,7 +12,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["LANES", "big_word", "little_word", "unpack"]
+__all__ = ["LANES", "big_word", "little_word", "running", "unpack"]
 
 LANES = 8
 """Numbers that `unpack` writes, also where a word holds fewer."""
@@ -69,6 +69,35 @@ def _unpack(typing: Any, word: Any, shifts: Any, row: Any, mask: Any, sign: Any,
     ), generate
 
 
+def _running(typing: Any, out: Any, at: Any, before: Any) -> Any:
+    """Turn ``out[at : at + 8]`` into its running sums plus `before`; return the sum without that.
+
+    So one addition for eight numbers is all that has to wait for those before.
+
+    Parameters
+    ----------
+    out : ndarray of int32
+    at : int
+    before : int32
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        out, at, before = args
+        place = builder.bitcast(_pointer(context, builder, signature.args[0], out, at), _VECTOR.as_pointer())
+        values = builder.load(place)
+        values.align = 4
+        nothing = ir.Constant(_VECTOR, [0] * LANES)
+        for step in (1, 2, 4):
+            # Lanes from the left that are not there are zeros.
+            lanes = [LANES] * step + list(range(LANES - step))
+            moved = builder.shuffle_vector(values, nothing, ir.Constant(_VECTOR, lanes))
+            values = builder.add(values, moved)
+        builder.store(builder.add(values, _all(builder, before)), place).align = 4
+        return builder.extract_element(values, ir.Constant(_I32, LANES - 1))
+
+    return types.int32(out, types.int64, types.int32), generate
+
+
 def _pointer(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
     return builder.gep(context.make_array(kind)(context, builder, array).data, [at])
 
@@ -95,4 +124,5 @@ def _all(builder: Any, value: Any) -> Any:
 # Compiled functions call these with other arguments than Python would.
 little_word: Any = intrinsic(_little_word)
 big_word: Any = intrinsic(_big_word)
+running: Any = intrinsic(_running)
 unpack: Any = intrinsic(_unpack)
