@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 from distributed import Client, LocalCluster
 from obspy import Stream, Trace, UTCDateTime
@@ -126,6 +127,8 @@ def _loop(archive: Archive, ids: list[str], days: int) -> Triggers:
 def _on_a_worker(archive: Archive, folder: str, ids: list[str]) -> list[Row]:
     """Compare one worker with this process, on tiles that are quick: what is left is the way there."""
     with (
+        # A nanny has its worker give memory back at once, which makes all that numpy does slower.
+        dask.config.set({"distributed.nanny.pre-spawn-environ": {}}),
         LocalCluster(
             n_workers=1,
             threads_per_worker=1,
