@@ -204,6 +204,28 @@ def test_waveforms_and_index_agree(archive) -> None:
     pd.testing.assert_frame_equal(completeness(stream, window=60.0).to_dataframe(), found.to_dataframe())
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    some.lists(
+        some.builds(
+            Row,
+            some.sampled_from(["XX.A..HHZ", "XX.A.00.HHZ", "XX.B..HHZ", "9.007.01.1"]),
+            some.integers(0, 3),
+            some.integers(3, 5),
+            some.sampled_from([1.0, 100.0]),
+            some.integers(1, 2),
+            some.integers(0, 2),
+        ),
+        max_size=6,
+    ),
+    some.randoms(),
+)
+def test_a_table_of_rows_is_what_the_noun_would_make_of_them(found, random) -> None:
+    made = to_spans(random.sample(found, len(found)))
+    again = Spans(made.table.sample(frac=1, random_state=random.randint(0, 99)))
+    pd.testing.assert_frame_equal(again.table, made.table)
+
+
 rows = some.builds(
     lambda first, n, records: Row("XX.A..HHZ", first * SECOND, (first + n - 1) * SECOND, 1.0, n, records),
     some.integers(0, 100),

@@ -134,27 +134,31 @@ def spans_of(source: Any, selection: Selection) -> list[Row]:
 
 def to_spans(rows: Iterable[Row]) -> Spans:
     """Return the table of rows."""
-    listed = list(rows)
+    codes: dict[str, tuple[str, ...]] = {}
+    for row in (listed := list(rows)):
+        if row.id not in codes:
+            codes[row.id] = tuple(row.id.split("."))
     if not listed:
         return Spans()
+    listed.sort(key=lambda row: (row.start, codes[row.id], row[2:]))
     names, start, end, rate, n, records = zip(*listed, strict=True)
-    codes = {name: name.split(".") for name in set(names)}
     network, station, location, channel = zip(*(codes[name] for name in names), strict=True)
-    return Spans(
-        pd.DataFrame(
-            {
-                "time": np.array(start, np.int64).view("M8[ns]"),
-                "network": network,
-                "station": station,
-                "location": location,
-                "channel": channel,
-                "end": np.array(end, np.int64).view("M8[ns]"),
-                "sampling_rate": rate,
-                "samples": n,
-                "records": records,
-            }
-        )
+    # In the order and the types of the noun already: it need not look again.
+    spans = Spans.__new__(Spans)
+    spans.table = pd.DataFrame(
+        {
+            "time": np.array(start, np.int64).view("M8[ns]"),
+            "network": pd.Series(network, dtype=object),
+            "station": pd.Series(station, dtype=object),
+            "location": pd.Series(location, dtype=object),
+            "channel": pd.Series(channel, dtype=object),
+            "end": np.array(end, np.int64).view("M8[ns]"),
+            "sampling_rate": np.array(rate, np.float64),
+            "samples": np.array(n, np.int64),
+            "records": np.array(records, np.int64),
+        }
     )
+    return spans
 
 
 def _united(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

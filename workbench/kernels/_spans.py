@@ -56,9 +56,10 @@ def by_channel(spans: Spans) -> list[Held]:
     table = spans.table
     if not len(table):
         return []
-    groups = table.groupby(_CODES, sort=True)
-    number = groups.ngroup().to_numpy()
-    names = [".".join(codes) for codes in groups.size().index]
+    codes = list(zip(*(table[name].to_numpy() for name in _CODES), strict=True))
+    places = {code: place for place, code in enumerate(sorted(set(codes)))}
+    names = [".".join(code) for code in places]
+    number = np.array([places[code] for code in codes])
     whole = Held(
         "",
         table["time"].to_numpy().view(np.int64),
