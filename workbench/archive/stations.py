@@ -136,8 +136,7 @@ def station_files(tree: Tree, selection: Selection) -> list[str]:
         codes = stem.split(".")
         # Somebody may have put a whole network into one file.
         if ending == "xml" and (
-            len(codes) != 2
-            or (matches(codes[0], selection.network) and matches(codes[1], selection.station))
+            len(codes) != 2 or (matches(codes[0], selection.network) and matches(codes[1], selection.station))
         ):
             found.append(f"{_FOLDER}/{name}")
     return found

@@ -116,7 +116,7 @@ def cluster(
     if kind == "local" or (kind == "auto" and not slurm.here()):
         if most is None:
             least, most = least or rules.workers, max(least, rules.workers)
-        return OwnClient(local(least, most, cores, memory))
+        return OwnClient(local(rules, least, most, cores, memory))
     if kind not in ("auto", "slurm"):
         raise InvalidSetting(f"kind = {kind!r}", "is no kind of cluster", "There are: auto, local, slurm.")
     most = most if most is not None else max(least, _MAXIMUM)

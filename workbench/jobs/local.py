@@ -11,6 +11,7 @@ from distributed.deploy.spec import SpecCluster
 from distributed.security import Security
 
 from workbench.jobs.dashboard import Scheduler, link
+from workbench.settings import Settings
 
 __all__ = ["Local", "local"]
 
@@ -28,11 +29,12 @@ class Local(SpecCluster):
         return link(self.scheduler)
 
 
-def local(minimum: int, maximum: int, cores: int, memory: str | int | None) -> Local:
+def local(settings: Settings, minimum: int, maximum: int, cores: int, memory: str | int | None) -> Local:
     """Start a cluster here.
 
     Parameters
     ----------
+    settings : Settings
     minimum, maximum : int
         Of workers.
     cores : int
@@ -43,6 +45,7 @@ def local(minimum: int, maximum: int, cores: int, memory: str | int | None) -> L
     # Whoever else is logged in to this machine reaches 127.0.0.1 as well.
     shared = {"host": _HERE, "protocol": "tls://", "security": Security.temporary()}
     pages = {"dashboard_address": f"{_HERE}:0"}
+    notes = {"folder": settings.jobs_dir / "pages"}
     worker = {
         "nthreads": cores,
         "memory_limit": memory if memory is not None else 1 / maximum,
@@ -55,7 +58,7 @@ def local(minimum: int, maximum: int, cores: int, memory: str | int | None) -> L
     with dask.config.set({"distributed.worker.http.routes": []}):
         cluster = Local(  # type: ignore[no-untyped-call]
             workers=dict.fromkeys(range(minimum), spec),
-            scheduler={"cls": Scheduler, "options": {"dashboard": True, **shared, **pages}},
+            scheduler={"cls": Scheduler, "options": {"dashboard": True, **shared, **pages, **notes}},
             worker=spec,
             security=shared["security"],
             silence_logs=logging.ERROR,

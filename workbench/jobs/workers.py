@@ -128,7 +128,12 @@ class Workers(SLURMCluster):
             protocol="tls://",
             shared_temp_directory=str(session.folder),
             scheduler_cls=Scheduler,
-            scheduler_options={"host": host, "port": port, "dashboard_address": "127.0.0.1:0"},
+            scheduler_options={
+                "host": host,
+                "port": port,
+                "dashboard_address": "127.0.0.1:0",
+                "folder": settings.jobs_dir / "pages",
+            },
         )
 
     def _get_worker_security(self, security: Any) -> None:

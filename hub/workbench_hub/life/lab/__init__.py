@@ -1,4 +1,6 @@
-"""Notices in a user's Lab: an extension of their server that keeps them, and one of the Lab that shows them.
+"""What a user's server has beside the Lab: notices, and pages about the user's Dask clusters.
+
+Notices in a user's Lab are an extension of their server that keeps them, and one of the Lab that shows them.
 
 This part runs inside of the user's server, so it imports nothing of the hub.
 The hub's service `life` puts the notices that stand; the Lab asks for them
@@ -13,6 +15,8 @@ from typing import Any
 
 from jupyter_server.base.handlers import APIHandler
 from tornado.web import HTTPError, authenticated
+
+from workbench_hub.life.lab import pages
 
 __all__ = ["EXTENSION", "arguments"]
 
@@ -68,4 +72,4 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 def _load_jupyter_server_extension(app: Any) -> None:
     app.web_app.settings["workbench_notices"] = []
     base = app.web_app.settings["base_url"].rstrip("/")
-    app.web_app.add_handlers(".*$", [(f"{base}/workbench/notices", _Notices)])
+    app.web_app.add_handlers(".*$", [(f"{base}/workbench/notices", _Notices), *pages.handlers(base)])
