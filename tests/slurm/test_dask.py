@@ -196,6 +196,6 @@ def test_nobody_else_joins_sees_or_ends_it(
         assert slurm.run(*words, user="ben", check=False).returncode, words
     assert slurm.run("squeue", "--noheader", user="ben").stdout == ""
     assert slurm.state(int(job)) == "RUNNING"
-    keys = slurm.root_command("find", session, "-name", "*.pem", "-printf", "%m %u\n")
+    keys = slurm.root_command("find", session, "-name", "*.pem", "-printf", "%m %U\n")
     assert {*keys.splitlines()} == {f"600 {slurm.people['anna'].uid}"}
     assert book.run("answer = client.submit(sum, [1, 2]).result(timeout=30)") == 3
