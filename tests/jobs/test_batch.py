@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import obspy
@@ -135,3 +138,28 @@ def test_jobs_are_nobody_elses(send, settings):
     job = send().wait(60)
     for path in (settings.jobs_dir, job.submission.folder, job.submission.folder.parent):
         assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_terminal_submits_and_looks_without_slurm(tmp_path):
+    obspy.read().write(tmp_path / "data.mseed", format="MSEED")
+    environment = {**os.environ, "WORKBENCH_JOBS": str(tmp_path / "jobs")}
+
+    def workbench(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "workbench.cli", *words]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    sent = workbench(
+        "submit", "triggers.sta_lta", "data.mseed", "--lta", "5", "--where", "local", "-o", "out"
+    )
+    assert "1 job sent to this machine" in sent.stderr
+    name = sent.stdout.strip()
+    done = workbench("jobs", "wait", name)
+    assert (done.returncode, done.stdout.splitlines()[1].split()[2]) == (0, "done")
+    assert (tmp_path / "out/result.csv").is_file()
+    assert "3 triggers" in workbench("jobs", "log", name).stdout
+    nothing = workbench("submit", "triggers.sta_lta", "XX.NO..HHZ@2020-01-01/2020-01-02", "--where", "local")
+    failed = workbench("jobs", "wait", nothing.stdout.strip())
+    assert failed.returncode == 3
+    assert workbench("jobs", "show", "2001").returncode == 2
