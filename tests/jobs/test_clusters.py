@@ -42,6 +42,14 @@ def test_a_local_cluster_works_and_is_closed_to_others(here: OwnClient):
         Client(here.scheduler.address, security=Security.temporary(), timeout=2)
 
 
+def test_lazy_arrays_are_computed_on_it(here: OwnClient):
+    import dask.array as da
+
+    before = here.run_on_scheduler(lambda dask_scheduler: dask_scheduler.transition_counter)
+    assert da.arange(1000, chunks=100).sum().compute() == 499_500
+    assert here.run_on_scheduler(lambda dask_scheduler: dask_scheduler.transition_counter) > before
+
+
 def test_its_pages_are_below_a_secret_path(here: OwnClient, monkeypatch):
     link = here.dashboard_link
     base, secret, _ = link.rsplit("/", 2)

@@ -77,6 +77,18 @@ def test_jobs_of_a_dead_notebook_are_cancelled_by_the_next(
     eventually(lambda: not jobs(slurm), 20, "an empty queue")
 
 
+def test_a_notebook_that_ends_without_a_word_leaves_nothing(
+    slurm: Slurm, notebook: Open, eventually: Eventually
+):
+    book = notebook()
+    book.run(START.format(how="1"), 90)
+    book.close()
+    assert book.process.returncode == 0
+    assert "Traceback" not in book.log.read_text()
+    assert notebook().run(SESSIONS) == []
+    eventually(lambda: not jobs(slurm), 20, "an empty queue")
+
+
 def test_a_living_cluster_is_left_alone_by_the_next(slurm: Slurm, notebook: Open):
     first, second = notebook(), notebook()
     first.run(START.format(how="1"), 90)

@@ -38,7 +38,8 @@ class OwnClient(distributed.Client):
     cluster: Any
 
     def __init__(self, cluster: Any) -> None:
-        super().__init__(cluster, set_as_default=False)  # type: ignore[no-untyped-call]
+        # Lazy arrays are computed on it, as with any client that is made in a notebook.
+        super().__init__(cluster)  # type: ignore[no-untyped-call]
 
     def close(self, timeout: Any = no_default) -> Any:
         """Leave the cluster, and end it."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import shlex
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 from dask_jobqueue.slurm import SLURMCluster, SLURMJob
 from distributed.core import Status
@@ -22,6 +22,8 @@ from workbench.notices import WorkbenchWarning
 from workbench.settings import Settings
 
 __all__ = ["Workers"]
+
+_T = TypeVar("_T")
 
 _LOOK_SECONDS = 3.0
 _SETTLE_SECONDS = 10.0
@@ -52,7 +54,7 @@ class _Job(SLURMJob):
         self.since = monotonic()
         try:
             script = self.job_script()  # type: ignore[no-untyped-call]
-            self.job_id = str(await asyncio.to_thread(slurm.submit, script))
+            self.job_id = str(await _aside(slurm.submit, script))
         except WorkbenchError as error:
             self.job_id, self.lost = "", error
         self.status = Status.running
@@ -61,7 +63,7 @@ class _Job(SLURMJob):
         """Cancel it, if it did not end by itself."""
         if self.job_id:
             with suppress(WorkbenchError):  # without its scheduler it ends by itself
-                await asyncio.to_thread(slurm.cancel, self.job_id)
+                await _aside(slurm.cancel, self.job_id)
         self.status = Status.closed
 
 
@@ -175,7 +177,7 @@ class Workers(SLURMCluster):
         if not missing:
             return
         submitted = [int(job.job_id) for job in missing.values() if job.job_id]
-        found = await asyncio.to_thread(slurm.queue, submitted) if submitted else []
+        found = await _aside(slurm.queue, submitted) if submitted else []
         known, refused = {job.number: job for job in found}, self.session.refusals()
         for name, job in missing.items():
             if job.lost is None and job.job_id:
@@ -237,3 +239,14 @@ class Workers(SLURMCluster):
         except OSError:
             return "it wrote nothing"
         return "\n".join(lines[-_LOG_LINES:]) or "it wrote nothing"
+
+
+async def _aside(function: Callable[..., _T], *arguments: Any) -> _T:
+    """Call a function that takes its time without holding up the scheduler."""
+    try:
+        return await asyncio.to_thread(function, *arguments)
+    except WorkbenchError:
+        raise
+    except RuntimeError:
+        # When a notebook ends without a word there are no more threads, and no more work either.
+        return function(*arguments)
