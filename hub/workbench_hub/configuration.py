@@ -57,7 +57,7 @@ def host(c: Any, d: Deployment) -> None:
     spawner.fallen_network_walls = partial(walls.fallen, d.settings)
     spawner.names_dir, spawner.dns = str(walls.names(d)), list(plan.dns)
     spawner.labels = {"workbench.deployment": plan.bridge}
-    # Twice as many as there are cores start at a time, and each then has the whole limit for itself.
+    # Twice as many as there are cores start at a time, and each then has the whole time for its answer.
     spawner.starts_at_once, spawner.turn_timeout = 2 * len(os.sched_getaffinity(0)), _TURN_SECONDS
     c.Spawner.start_timeout, c.Spawner.http_timeout = _SPAWN_SECONDS + _TURN_SECONDS, _SPAWN_SECONDS
     c.JupyterHub.concurrent_spawn_limit = _AT_ONCE

@@ -195,6 +195,7 @@ def test_those_who_come_at_once_start_one_after_the_other(site, containers):
     spawners = [site.spawner(f"user{count}") for count in range(3)]
     for spawner in spawners:
         spawner.starts_at_once, spawner.turn_timeout, spawner.start_timeout = 1, 60, 90
+        spawner.cmd = program("import time; time.sleep(2)\n" + ANSWER)
     most = 0
 
     async def watched():

@@ -72,7 +72,8 @@ class ContainerSpawner(DockerSpawner):
         lambda: (), config=True, help="Returns what is wrong with the walls of the network, in words."
     )
     starts_at_once = Integer(config=True, help="How many servers start at a time; 0 for as many as come.")
-    turn_timeout = Float(config=True, help="Seconds of start_timeout in which others may start first.")
+    turn_timeout = Float(config=True, help="Seconds in which others may start first.")
+    answer_timeout = Float(115.0, config=True, help="Seconds until a server that runs has to answer.")
     labels = Dict(config=True, help="Labels of each container, such as the deployment's mark.")
 
     def __init__(self, **kwargs: Any) -> None:
@@ -170,15 +171,15 @@ class ContainerSpawner(DockerSpawner):
         SpawnFailed
             If it does not; with the diagnosis.
         """
-        self._done = []
+        came, self._done = monotonic(), []
         try:
             session = await self._prepare()
             await self._await_network_walls()
             async with turn(self.starts_at_once, self.turn_timeout, self._say):
-                begun = monotonic()
+                left = self.start_timeout - _MARGIN_SECONDS - (monotonic() - came)
                 await self._make(session)
                 address = await self.get_ip_and_port()
-                await self._first_answer(address, session, begun)
+                await self._first_answer(address, session, min(left, self.answer_timeout))
                 await self._look_at_walls()
         except (NoDaemon, APIError, OSError) as error:
             words = str(getattr(error, "explanation", None) or error)
@@ -331,18 +332,18 @@ class ContainerSpawner(DockerSpawner):
         names = {"workbench.user": self.user.name, "workbench.server": self.name}
         return names | (self.given.labels() if self.given else {})
 
-    async def _first_answer(self, address: tuple[str, int], session: Session, begun: float) -> None:
+    async def _first_answer(self, address: tuple[str, int], session: Session, seconds: float) -> None:
         """Wait until the server answers, or has ended, or the time is over."""
+        begun = monotonic()
         self._say("Waiting for the server's first answer")
         url = f"http://{address[0]}:{address[1]}{self.server.base_url if self.server else '/'}api"
         async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
             while not (address[0] and await _says_something(client, url)):
                 ended = await self.watch.exit_code()
                 waited = monotonic() - begun
-                if ended is not None or waited > self.start_timeout - self.turn_timeout - _MARGIN_SECONDS:
-                    evidence = await self.watch.evidence(
-                        self.given, waited=0.0 if ended is not None else waited, home=session.usage
-                    )
+                if ended is not None or waited > seconds:
+                    silent = 0.0 if ended is not None else waited
+                    evidence = await self.watch.evidence(self.given, waited=silent, home=session.usage)
                     raise await self._give_up(evidence)
                 await asyncio.sleep(_LOOK_SECONDS)
 
