@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
+from datetime import datetime
 
 import pytest
 
@@ -59,8 +60,12 @@ def _left(folder: str) -> bool:
 
 
 def test_a_job_outlives_the_controller(slurm_cluster: Slurm, book: Trials, eventually: Eventually):
-    book.run("job = wb.submit(trial(seconds=15))")
+    book.run("job = wb.submit(trial(seconds=25))")
     book.running(eventually)
+    # A controller knows again what it has written down, which it does every few seconds.
+    begun = datetime.fromisoformat(book.run("answer = job.status.started")).timestamp()
+    known = slurm_cluster.cluster.control / "state/job_state"
+    eventually(lambda: known.stat().st_mtime > begun, 30, "what the controller knows")
     dead = slurm_cluster.pid("slurmctld")
     os.kill(dead, signal.SIGKILL)
     # Its own words count while SLURM has none.
