@@ -9,6 +9,7 @@ Everything that outlives a process is in the state directory::
     postgres/  that database instead, with profile host
     run/       ports, the policy in force, and what lives as long as the processes
     secrets/   passwords (hashed), tokens, keys; readable by the owner alone
+    slurm/     the cluster of its own, with profile host: see ``workbench_slurm.cluster``
     services/  what the web services write, which run as an account of their own with profile host
 """
 
@@ -31,6 +32,7 @@ from workbench_hub.supervised import Supervised
 if TYPE_CHECKING:
     from workbench_hub.policy import Policy
     from workbench_hub.processes import Process
+    from workbench_hub.scheduling import Scheduler
 
 __all__ = ["MARK", "PROCESS", "SERVICES", "Deployment", "free_port", "is_free", "package_file", "write"]
 
@@ -201,6 +203,13 @@ class Deployment(Supervised):
         from workbench_hub.policy import load
 
         return load(self.policy_in_force)
+
+    @property
+    def slurm(self) -> Scheduler | None:
+        """The cluster that the last start found or started, if any."""
+        from workbench_hub import scheduling
+
+        return scheduling.found(self.run) if self.on_host else None
 
     @cached_property
     def tokens(self) -> dict[str, str]:

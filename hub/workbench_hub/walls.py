@@ -17,7 +17,7 @@ from docker.errors import DockerException
 
 from workbench.errors import Unavailable
 from workbench.settings import Settings
-from workbench_hub import network
+from workbench_hub import network, scheduling
 from workbench_hub.deployment import Deployment
 
 __all__ = ["connect", "down", "fallen", "main", "names", "plan", "up"]
@@ -46,7 +46,9 @@ def connect(deployment: Deployment) -> docker.DockerClient:
 def plan(deployment: Deployment, *, renew: bool = False) -> network.Plan:
     """Return what the network is to be, by the policy in force; look known names up anew if `renew`."""
     ports = deployment.ports
-    doors = (network.Door("hub", ports["hub"]), network.Door("web services", ports["api"]))
+    doors = [network.Door("hub", ports["hub"]), network.Door("web services", ports["api"])]
+    if (scheduler := deployment.slurm) is not None:
+        doors += scheduling.access(scheduler, deployment.policy.slurm).doors
     name = network.bridge_name(deployment.state)
     egress = deployment.policy.egress
     return network.planned(egress, doors, deployment.state, deployment.run, name, renew=renew)
@@ -100,7 +102,11 @@ def main() -> None:
         return plan(Deployment(settings), renew=renew)  # which reads the policy anew
 
     def version() -> tuple[int, ...]:
-        files = (deployment.policy_in_force, deployment.run / network.ADDRESSES)
+        files = (
+            deployment.policy_in_force,
+            deployment.run / network.ADDRESSES,
+            deployment.run / scheduling.NOTE,
+        )
         return tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files)
 
     network.Warden(now, _say, names(deployment), version=version, stop=stop).run()

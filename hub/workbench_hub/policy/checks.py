@@ -15,6 +15,8 @@ __all__ = ["USERS_GID", "check", "nearest"]
 USERS_GID = 100
 """Debian's group `users`, the main group of people at sites without a group for each."""
 
+_FIRST_PORT, _LAST_PORT = 1024, 65535
+
 
 def check(policy: Policy, written: Mapping[str, Any]) -> Iterator[Problem]:
     """Find names that mean nothing, numbers used twice, and things that cannot go together.
@@ -30,6 +32,7 @@ def check(policy: Policy, written: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _numbers(policy)
     yield from _identity(policy)
     yield from _networks(policy)
+    yield from _ports(policy)
     for name, image in policy.images.items():
         if not image.build and not image.digest:
             remedy = "Give `build` (its name in the catalogue) or `digest` (sha256:...)."
@@ -178,6 +181,14 @@ def _networks(policy: Policy) -> Iterator[Problem]:
                 remedy = "Give each year of a code to one experiment."
                 yield Problem((*here, "years"), f"overlap those of {other}", remedy)
         seen[code].append((key, rule.years))
+
+
+def _ports(policy: Policy) -> Iterator[Problem]:
+    for name in ("worker_ports", "scheduler_ports"):
+        first, last = map(int, getattr(policy.slurm, name).split(":"))
+        if not _FIRST_PORT <= first <= last <= _LAST_PORT:
+            remedy = f"Give the first and the last of some ports from {_FIRST_PORT} to {_LAST_PORT}."
+            yield Problem(("slurm", name), f"is {first} to {last}", remedy)
 
 
 def _keys(written: Mapping[str, Any], section: str) -> list[str]:

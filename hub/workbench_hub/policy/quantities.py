@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ByteSize, Field, PlainSerializer, StringConstraints, WithJsonSchema
 
-__all__ = ["Digest", "Duration", "Gid", "Host", "Label", "Name", "NetworkKey", "Size", "Uid"]
+__all__ = ["Digest", "Duration", "Gid", "Host", "Label", "Name", "NetworkKey", "Ports", "Size", "Uid"]
 
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(s|min|h|d)")
@@ -71,3 +71,6 @@ Host = Annotated[
     str, StringConstraints(max_length=253, pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(/[0-9]{1,2})?$")
 ]
 """The name or the address of a host, or a range of addresses (``192.0.2.0/24``)."""
+
+Ports = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,5}:[0-9]{1,5}$")]
+"""A range of ports, ``FIRST:LAST``."""

@@ -6,10 +6,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from workbench_hub.policy.people import Part
-from workbench_hub.policy.quantities import Digest, Duration, Host, Label, Size
+from workbench_hub.policy.quantities import Digest, Duration, Host, Label, Ports, Size
 
 __all__ = [
     "Announcement",
@@ -146,8 +146,22 @@ class Announcement(Part):
 class Slurm(Part):
     """The cluster."""
 
+    cluster: Annotated[str, StringConstraints(pattern=r"^(auto|own|none|/.+)$")] = "auto"
+    """`own` (started here), `none`, the path of a site's slurm.conf, or `auto`: `own` where it can be."""
+    access: Literal["munge"] = "munge"
+    """How users' servers get to it: `munge` (SLURM's own commands, with munge's socket)."""
     accounts: tuple[Label, ...] = ()
     """Every account there is; empty: any may be named."""
+    partition: Annotated[str, StringConstraints(pattern=r"^[\w.-]*$")] = ""
+    """Partition of those who name none; empty: SLURM's own."""
+    nodes: Annotated[int, Field(ge=1, le=64)] = 1
+    """Nodes of the own cluster."""
+    memory: Size | None = None
+    """Memory of each of them; by default the machine's, divided."""
+    worker_ports: Ports = "42000:42999"
+    """Ports of Dask's workers on nodes, which users' servers reach."""
+    scheduler_ports: Ports = "41000:41999"
+    """Ports of Dask's schedulers in users' servers, which nodes reach."""
 
 
 class Site(Part):
