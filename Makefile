@@ -48,8 +48,8 @@ lint:  ## style, format, types, and which way imports point
 images: setup  ## build the images of containers (as root; see docs/images.md)
 	@$(VENV)/python images/build.py
 
-bench:  ## measure against the peers
-	$(ENVIRONMENT) test
+bench:  ## measure against the peers, which it installs beside the rest (Spark needs Java)
+	$(ENVIRONMENT) bench
 	@$(VENV)/python -m benchmarks
 
 docs:  ## write the generated pages of docs/

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import sys
 
@@ -18,14 +19,22 @@ def main() -> None:
     wanted = {f"bench_{name}" for name in sys.argv[1:]} or set(topics)
     if unknown := wanted - set(topics):
         sys.exit(f"No such topic: {', '.join(sorted(unknown))}. There are: {', '.join(topics)}")
+    left_out = []
     for name in sorted(wanted):
         module = importlib.import_module(f"benchmarks.{name}")
         print(f"\n{module.TOPIC}")
         if reason := getattr(module, "why_not", str)():
-            print(f"is left out: {reason}")
+            print(f"IS LEFT OUT: {reason}")
+            left_out.append(f"{module.TOPIC}: {reason}")
             continue
         harness.publish(module.TOPIC, module.measure())
     harness.write()
+    if left_out:
+        print(
+            "\nNOT MEASURED, and their rows are of an earlier run, if there are any:", *left_out, sep="\n  "
+        )
+        if os.environ.get("REQUIRE"):
+            sys.exit(1)
 
 
 main()

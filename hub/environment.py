@@ -7,6 +7,7 @@ Makefile; each command may be run again at any time and does only what is missin
 
     python3.11 hub/environment.py run     # what the workbench runs on
     python3.11 hub/environment.py test    # the same, and what its tests need
+    python3.11 hub/environment.py bench   # the same, and the peers that are measured against
     python3.11 hub/environment.py lock    # write the lock files anew from pyproject.toml
 """
 
@@ -32,13 +33,15 @@ STAMP = VENV / "installed.sha256"
 PROXY = ROOT / "hub" / "proxy"
 LOCKS = {"run": ROOT / "requirements.lock", "test": ROOT / "requirements-dev.lock"}
 EXTRAS = {"run": ["api", "hub", "build"], "test": ["api", "hub", "build", "test", "lint"]}
+PEERS = ROOT / "benchmarks" / "requirements.lock"
+BENCH = VENV / "bench"
 DEBIAN = ROOT / ".ci" / "debian-packages.txt"
 
 
 def main() -> None:
     """Run one command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("command", choices=["run", "test", "lock"])
+    parser.add_argument("command", choices=["run", "test", "bench", "lock"])
     command = parser.parse_args().command
     if sys.version_info[:2] != (3, 11):
         stop(
@@ -47,7 +50,12 @@ def main() -> None:
             "for example  make setup PYTHON=/opt/python3.11/bin/python3.11"
         )
     try:
-        lock() if command == "lock" else install(command)
+        if command == "lock":
+            lock()
+        else:
+            install("test" if command == "bench" else command)
+        if command == "bench":
+            peers()
     except subprocess.CalledProcessError as error:
         stop(f"This failed (exit code {error.returncode}): {' '.join(map(str, error.cmd))}")
 
@@ -91,6 +99,25 @@ def packages(requirements: Path) -> None:
     pip("install", "--no-deps", "--only-binary", ":all:", "--requirement", str(requirements))
     # Our own code is no locked package; its build needs nothing but what is installed by now.
     run([PYTHON, "-m", "pip", "--quiet", "install", "--no-deps", "--no-build-isolation", "--editable", ROOT])
+
+
+def peers() -> None:
+    """Install what only benchmarks need, beside what the workbench runs on.
+
+    It has a folder of its own: what is installed in ``.venv`` is the environment
+    that run keys name, and a benchmark must not change it.
+    """
+    stamp = BENCH / "installed.sha256"
+    wanted = hashlib.sha256(sys.version.encode() + PEERS.read_bytes()).hexdigest()
+    with alone():
+        if stamp.is_file() and stamp.read_text() == wanted:
+            return
+        say(f"Installing what {PEERS.relative_to(ROOT)} names (Spark is half a gigabyte)")
+        shutil.rmtree(BENCH, ignore_errors=True)
+        # Spark comes as a source package alone, whose build copies files and compiles nothing.
+        built = ["--no-deps", "--no-build-isolation", "--no-cache-dir", "--target", str(BENCH)]
+        pip("install", *built, "--requirement", str(PEERS))
+        stamp.write_text(wanted)
 
 
 def pip(*arguments: str, wheel: Path | None = None) -> None:
@@ -219,6 +246,14 @@ def lock() -> None:
                 [*uv, *form, *extras, *follow, *output, "pyproject.toml"], cwd=ROOT, stdout=subprocess.DEVNULL
             )
             say(f"Wrote {LOCKS[purpose].name}")
+        import tomllib  # Older Pythons have to come as far as the word that they are too old.
+
+        # Not with the extras above: nothing of ours stands on a peer.
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        named = "\n".join(project["optional-dependencies"]["bench"])
+        command = [*uv, *form, "--output-file", PEERS.relative_to(ROOT), "-"]
+        run(command, cwd=ROOT, stdout=subprocess.DEVNULL, input=named, text=True)
+        say(f"Wrote {PEERS.relative_to(ROOT)}")
     # What each image needs of it is read from what is installed.
     install("test")
     run([PYTHON, ROOT / "images" / "locks.py"])
