@@ -7,7 +7,7 @@
     etc/       slurm.conf and what belongs to it, readable by everybody
     images/    what jobs run in, by digest
     logs/      a log for each daemon
-    munge/     key and socket
+    munge/     the key, and in door/ the socket
     run/       what lives as long as the daemons
     spool/     what each slurmd keeps
     tmp/       each job's own /tmp
@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.errors import InvalidSetting, Unavailable
+from workbench_hub import wrapped
 from workbench_hub.deployment import free_port, is_free, package_file, write
 from workbench_hub.supervised import Supervised
 from workbench_slurm import enforcement
@@ -95,7 +96,8 @@ class Cluster(Supervised):
         self.conf = self.etc / "slurm.conf"
         self.control = state / "control"
         self.munge = state / "munge"
-        self.munge_socket = self.munge / "socket"
+        self.munge_door = self.munge / "door"
+        self.munge_socket = self.munge_door / "socket"
         self.database = state / "database"
         self.database_socket = self.database / "socket"
         self.spool = state / "spool"
@@ -180,8 +182,11 @@ class Cluster(Supervised):
     def listens_there_alone(self) -> bool:
         """Whether nothing listens but at the address of the plan.
 
-        SLURM can be kept to the address that the machine's name stands for, and to no other.
+        SLURM can be kept to the address that the machine's name stands for, and to no other; to its
+        daemons nss_wrapper says that it stands for that one.
         """
+        if wrapped.library() is not None:
+            return True
         try:
             return socket.gethostbyname(socket.gethostname()) == self.plan.address
         except OSError:
@@ -223,9 +228,7 @@ class Cluster(Supervised):
     @property
     def names(self) -> dict[str, str]:
         """Variables by which SLURM's commands know the names of the cluster's users."""
-        from workbench_slurm.users import environment
-
-        return environment(self.users)
+        return wrapped.environment(self.users.folder)
 
 
 def program(name: str) -> str:

@@ -34,14 +34,15 @@ def create(cluster: Cluster) -> None:
         private.mkdir(mode=0o700, exist_ok=True)
         private.chmod(0o700)
     # Whoever submits has to reach the socket in it; munge wants a folder that nobody else can write to.
-    cluster.munge.mkdir(mode=0o755, exist_ok=True)
-    cluster.munge.chmod(0o755)
+    for folder in (cluster.munge, cluster.munge_door):
+        folder.mkdir(mode=0o755, exist_ok=True)
+        folder.chmod(0o755)
     key = cluster.munge / "key"
     if not key.is_file():
         descriptor = os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(os.urandom(_KEY_BYTES))
-    for path in (cluster.munge, key):
+    for path in (cluster.munge, cluster.munge_door, key):
         shutil.chown(path, MUNGE, MUNGE)
     for node in cluster.plan.nodes:
         (cluster.spool / node).mkdir(mode=0o755, exist_ok=True)
@@ -91,7 +92,7 @@ def _accounting(cluster: Cluster) -> str:
         return "AccountingStorageType=accounting_storage/none"
     lines = (
         "Type=accounting_storage/slurmdbd",
-        "Host=127.0.0.1",
+        f"Host={cluster.plan.address}",
         f"Port={cluster.plan.ports['accounting']}",
         f"Pass={cluster.munge_socket}",  # which is no password, but where munge is
     )
@@ -107,7 +108,7 @@ def _private(cluster: Cluster, values: Mapping[str, object]) -> None:
 
 def _seen(cluster: Cluster) -> dict[str, Any]:
     """Return what wb-exec shows of the machine: archives, and what a command submits jobs with."""
-    shown = [*cluster.plan.archives, cluster.etc, cluster.munge]
+    shown = [*cluster.plan.archives, cluster.etc, cluster.munge_door]
     return {
         "images": str(cluster.images.folder),
         "read_only": [{"path": str(path)} for path in shown],

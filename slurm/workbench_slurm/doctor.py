@@ -226,7 +226,7 @@ def _memory(patient: Patient) -> str:
 
 
 def _image(patient: Patient) -> str:
-    said = _run(patient, str(patient.exec), patient.digest, "sh", "-c", "echo $JUPYTER_IMAGE_SPEC")
+    said = _run(patient, str(patient.exec), "--bare", patient.digest, "sh", "-c", "echo $JUPYTER_IMAGE_SPEC")
     if said.strip() != patient.digest:
         raise Unavailable("wb-exec", f"said {said.strip()!r}")
     return f"runs {patient.digest[:19]}..."

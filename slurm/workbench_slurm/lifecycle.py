@@ -58,7 +58,7 @@ def check() -> None:
 def start(cluster: Cluster) -> None:
     """Write the configuration of the cluster's plan and start the supervisor."""
     configuration.create(cluster)
-    cluster.users.refresh()
+    cluster.users.refresh({cluster.host: cluster.plan.address})
     configuration.write_all(cluster)
     supervision.configure(cluster)
     supervision.start(cluster)

@@ -29,7 +29,7 @@ def listed(cluster: Cluster) -> list[Process]:
         *(f"--log-file={cluster.munge / 'log'}", f"--seed-file={cluster.munge / 'seed'}"),
     )
     controller = (program("slurmctld"), "-D", "-f", conf)
-    answering = f"exec 3<>/dev/tcp/127.0.0.1/{plan.ports['accounting']}"
+    answering = f"exec 3<>/dev/tcp/{plan.address}/{plan.ports['accounting']}"
     slurmd = program("slurmd")
     return [
         Process(
@@ -65,7 +65,7 @@ def listed(cluster: Cluster) -> list[Process]:
 
 
 def _accounting(cluster: Cluster, own: dict[str, str]) -> list[Process]:
-    address = f"127.0.0.1:{cluster.plan.ports['accounting']}"
+    address = f"{cluster.plan.address}:{cluster.plan.ports['accounting']}"
     found = own | cluster.environment | cluster.names | {"MYSQL_UNIX_PORT": str(cluster.database_socket)}
     return [
         Process(

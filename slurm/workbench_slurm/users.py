@@ -8,17 +8,19 @@ cluster, by nss_wrapper, and /etc/passwd stays as it is.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from workbench.errors import InvalidSetting
 from workbench_hub.deployment import write
 
-__all__ = ["EVERYBODY", "FIRST", "User", "Users", "environment", "library"]
+__all__ = ["EVERYBODY", "FIRST", "User", "Users"]
 
 FIRST = 1000
 """Lowest uid of a person."""
@@ -92,22 +94,40 @@ class Users:
             If the name or the number is somebody else's.
         """
         user.check()
-        others = [other for other in self.all() if other.name != user.name]
-        for name, uid in [*((o.name, o.uid) for o in others), *_known()]:
-            if (name == user.name) != (uid == user.uid):
-                raise InvalidSetting(f"{user.name} ({user.uid})", f"{name} has uid {uid} already")
-        self._write([*others, user])
+        with self._alone():
+            others = [other for other in self.all() if other.name != user.name]
+            for name, uid in [*((o.name, o.uid) for o in others), *_known()]:
+                if (name == user.name) != (uid == user.uid):
+                    raise InvalidSetting(f"{user.name} ({user.uid})", f"{name} has uid {uid} already")
+            self._write([*others, user])
 
     def remove(self, name: str) -> None:
         """Remove a user; whoever is not there stays away."""
-        self._write([user for user in self.all() if user.name != name])
+        with self._alone():
+            self._write([user for user in self.all() if user.name != name])
 
-    def refresh(self) -> None:
-        """Write the files anew: the machine's own accounts, and those that were added."""
-        self._write(self.all())
+    def refresh(self, hosts: Mapping[str, str] | None = None) -> None:
+        """Write the files anew: the machine's own accounts, and those that were added.
+
+        Parameters
+        ----------
+        hosts : mapping, optional
+            What names of machines stand for, whatever the machine itself has them stand for.
+        """
+        with self._alone():
+            self._write(self.all())
+            lines = [f"{address} {name}\n" for name, address in (hosts or {}).items()]
+            write(self.folder / "hosts", "".join(lines))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Wait until nobody else adds or removes."""
+        self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def _write(self, users: list[User]) -> None:
-        self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         users = sorted(users, key=lambda user: user.uid)
         write(self._own, json.dumps([asdict(user) for user in users], indent=1) + "\n")
         own = {user.name for user in users}
@@ -121,24 +141,6 @@ class Users:
         groups = [*_entries("group"), *(f"{n}:x:{gid}:{','.join(who)}" for (n, gid), who in members.items())]
         write(self.passwd, "\n".join(people) + "\n")
         write(self.group, "\n".join(groups) + "\n")
-
-
-def library() -> Path | None:
-    """Return nss_wrapper, or None where it is not installed."""
-    found = sorted(Path("/usr/lib").glob("*/libnss_wrapper.so"))
-    return found[0] if found else None
-
-
-def environment(users: Users) -> dict[str, str]:
-    """Return the variables by which a program reads names from the cluster's files."""
-    wrapper = library()
-    if wrapper is None:
-        return {}
-    return {
-        "LD_PRELOAD": str(wrapper),
-        "NSS_WRAPPER_PASSWD": str(users.passwd),
-        "NSS_WRAPPER_GROUP": str(users.group),
-    }
 
 
 def _entries(database: str) -> list[str]:

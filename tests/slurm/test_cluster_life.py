@@ -144,13 +144,13 @@ def test_another_cluster_beside_it_is_another(cluster: Slurm, polling: Slurm):
 
 
 @pytest.mark.parametrize("which", ["own", "polling"])
-def test_daemons_listen_where_status_says(request: pytest.FixtureRequest, which: str):
+def test_daemons_listen_at_the_clusters_address_alone(request: pytest.FixtureRequest, which: str):
+    """Also where that is not what the machine's name stands for."""
     slurm: Slurm = request.getfixturevalue(which)
     plan = slurm.cluster.plan
-    said = "listen at every address" in slurm.command("status").stdout
-    there = "0.0.0.0" if said else plan.address
-    assert said == (which == "polling"), "this machine's name stands for its own address"
-    expected = {(there, port) for name, port in plan.ports.items() if name != "accounting"}
+    assert (plan.address == ADDRESS) == (which == "polling")
+    assert "listen at every address" not in slurm.command("status").stdout
+    expected = {(plan.address, port) for name, port in plan.ports.items() if name != "accounting"}
     ours = {slurm.pid(process.name) for process in slurm.cluster.processes()}
     found = [line for line in psutil.net_connections("tcp") if line.status == "LISTEN" and line.pid in ours]
     listening = {(line.laddr.ip, line.laddr.port) for line in found}

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from workbench.errors import InvalidSetting
+from workbench_hub.wrapped import environment, library
 from workbench_slurm import enforcement
 from workbench_slurm.cluster import Cluster
-from workbench_slurm.users import User, Users, environment, library
+from workbench_slurm.users import User, Users
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_programs_see_them(users: Users, missing: Callable[[str, str], None]):
     if library() is None:
         missing("slurm", "there is no nss_wrapper; as root: apt-get install libnss-wrapper")
     users.add(User("anna", 20001, 20001, "/home/anna", {"volcano": 30001}))
-    done = subprocess.run(["id", "anna"], env={"PATH": "/usr/bin:/bin", **environment(users)},
+    done = subprocess.run(["id", "anna"], env={"PATH": "/usr/bin:/bin", **environment(users.folder)},
                           capture_output=True, text=True, check=True)  # fmt: skip
     assert done.stdout.split() == ["uid=20001(anna)", "gid=20001(anna)", "groups=20001(anna),30001(volcano)"]
 
