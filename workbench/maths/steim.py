@@ -195,6 +195,17 @@ def summed(
     -------
     bool
         Whether all records are good; if not, the rows are spoilt.
+
+    Examples
+    --------
+    The frame of `steim`: three samples, their sum 15, and that of their squares 77:
+
+    >>> frame = np.zeros(16, ">i4")
+    >>> frame[0], frame[1], frame[2], frame[3] = 1 << 24, 5, 4, 0x0001FE00
+    >>> one, rows = np.array([0]), np.zeros((1, 6), np.int64)
+    >>> good = np.uint8([1]), np.array([True]), 0, np.array([0, 3]), rows
+    >>> summed(frame.view(np.uint8), one, one + 64, one + 3, *good), rows.tolist()
+    (True, [[3, 15, 0, 77, 4, 6]])
     """
     _check(buffer, first, stop)
     if not first.size:
