@@ -7,12 +7,13 @@ from pathlib import Path
 
 from workbench.errors import Unavailable
 from workbench_hub.network.plan import Plan
-from workbench_hub.network.rules import ENDS, chains, hooks, hooks6, rules, rules6
+from workbench_hub.network.rules import ENDS, chains, hooks, hooks6, rules, rules6, unchanged
 
 __all__ = ["apply", "missing", "remove", "standing"]
 
 _WAIT = ("--wait", "10")
 _SECONDS = 30.0
+_LEAVING = "POSTROUTING"
 _SETTINGS = {
     # Without it packets between two ports of a bridge pass no rule, and neighbours reach each other.
     "net/bridge/bridge-nf-call-iptables": "1",
@@ -35,6 +36,9 @@ def apply(plan: Plan) -> None:
         _set(name, wanted)
     saved = standing()
     _restore("iptables", _with_hooks(rules(plan), hooks(plan), saved, plan.bridge))
+    if not _is_unchanged(plan):
+        older = [f"-D {line}" for line in _marked(plan.bridge)]
+        _restore("iptables", _body("nat", [*older, f"-I {_LEAVING} 1 {unchanged(plan)}"]))
     if _SIX.is_file():
         _restore("ip6tables", _with_hooks(rules6(plan), hooks6(plan), standing("ip6tables"), plan.bridge))
     left = missing(plan)
@@ -50,7 +54,9 @@ def remove(bridge: str) -> None:
         names = _chain_names(lines, bridge)
         if gone or names:
             body = [*gone, *(f"-F {name}" for name in names), *(f"-X {name}" for name in names)]
-            _restore(program, "\n".join(["*filter", *body, "COMMIT", ""]))
+            _restore(program, _body("filter", body))
+    if left := _marked(bridge):
+        _restore("iptables", _body("nat", [f"-D {line}" for line in left]))
 
 
 def missing(plan: Plan) -> tuple[str, ...]:
@@ -71,6 +77,8 @@ def missing(plan: Plan) -> tuple[str, ...]:
         elif found != wanted_rules:
             problems.append(f"chain {name} is not as it should be")
     problems += _missing_hooks(hooks(plan), lines, plan.bridge)
+    if not _is_unchanged(plan):
+        problems.append(f"{_LEAVING} changes who this machine is to itself")
     if _SIX.is_file():
         lines = standing("ip6tables")
         if f"-A {plan.bridge}-six -j DROP" not in lines:
@@ -79,9 +87,29 @@ def missing(plan: Plan) -> tuple[str, ...]:
     return tuple(problems)
 
 
-def standing(program: str = "iptables") -> list[str]:
-    """Return the lines of the filter table as it stands."""
-    return _run([f"{program}-save", "-t", "filter"]).splitlines()
+def standing(program: str = "iptables", table: str = "filter") -> list[str]:
+    """Return the lines of a table as it stands."""
+    return _run([f"{program}-save", "-t", table]).splitlines()
+
+
+def _is_unchanged(plan: Plan) -> bool:
+    """Whether our rule of the table nat stands before Docker's."""
+    for line in standing(table="nat"):
+        if line == f"-A {_LEAVING} {unchanged(plan)}":
+            return True
+        if line.startswith(f"-A {_LEAVING} -s {plan.subnet} ") and line.endswith("-j MASQUERADE"):
+            return False
+    return False
+
+
+def _marked(bridge: str) -> list[str]:
+    """Return our rules of the table nat, with their chain."""
+    mark = f" --comment {bridge} "
+    return [line.removeprefix("-A ") for line in standing(table="nat") if mark in line]
+
+
+def _body(table: str, lines: list[str]) -> str:
+    return "\n".join([f"*{table}", *lines, "COMMIT", ""])
 
 
 def _with_hooks(text: str, hooked: dict[str, list[str]], saved: list[str], bridge: str) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from workbench_hub.network.plan import Destination, Plan
 
-__all__ = ["ENDS", "LINK_LOCAL", "chains", "hooks", "hooks6", "rules", "rules6"]
+__all__ = ["ENDS", "LINK_LOCAL", "chains", "hooks", "hooks6", "rules", "rules6", "unchanged"]
 
 ENDS = ("in", "far", "out", "to", "six")
 """What the names of our chains end with."""
@@ -73,6 +73,16 @@ def hooks6(plan: Plan) -> dict[str, list[str]]:
     """Return the rules by which IPv6 comes to our chain."""
     inwards, outwards = f"-i {plan.bridge} -j {plan.bridge}-six", f"-o {plan.bridge} -j {plan.bridge}-six"
     return {"INPUT": [inwards], "FORWARD": [inwards, outwards]}
+
+
+def unchanged(plan: Plan) -> str:
+    """Return the rule of the table nat by which this machine finds itself at the bridge's address.
+
+    Docker gives what leaves the containers' network another sender, and takes what this machine sends to
+    itself there for that: daemons that listen there would not know each other.
+    """
+    here = f"{plan.gateway}/32"
+    return f"-s {here} -d {here} -m comment --comment {plan.bridge} -j ACCEPT"
 
 
 def _table(content: dict[str, list[str]]) -> str:
