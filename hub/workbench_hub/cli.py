@@ -14,7 +14,7 @@ from rich.table import Table
 
 from workbench.errors import InvalidSetting, Unavailable, WorkbenchError
 from workbench.settings import Settings
-from workbench_hub import host, lifecycle, supervision
+from workbench_hub import cluster, host, lifecycle, supervision
 from workbench_hub.deployment import Deployment
 from workbench_hub.health import healthy
 from workbench_hub.lifecycle import GENERATED, tail
@@ -158,6 +158,10 @@ def status(deployment: Deployment) -> None:
         )
     console = Console(width=None if sys.stdout.isatty() else 200)
     console.print(table)
+    if (scheduler := deployment.slurm) is not None and scheduler.own is not None:
+        words, fine = cluster.ask(scheduler.own, "status")
+        click.echo(f"\n{words}")
+        well = well and fine
     raise SystemExit(0 if well else 1)
 
 

@@ -13,7 +13,7 @@ import docker
 from docker.errors import ImageNotFound
 
 from workbench.errors import InvalidSetting, Unavailable, WorkbenchError
-from workbench_hub import database, walls
+from workbench_hub import cluster, database, walls
 from workbench_hub.containers.catalogue import choose_image
 from workbench_hub.deployment import Deployment, package_file, write
 from workbench_hub.doctor import checks
@@ -53,6 +53,7 @@ def check(deployment: Deployment) -> Policy:
         raise Unavailable("Profile host", f"lacks {names}", f"As root: apt-get install {names}")
     if not deployment.settings.database.get_secret_value():
         database.programs()
+    cluster.check(deployment, policy.slurm)
     client = walls.connect(deployment)
     try:
         found = checks.daemon(client.info(), policy.accept)
@@ -104,6 +105,9 @@ def prepare(deployment: Deployment, say: Callable[[str], None]) -> None:
     if absent:
         raise Unavailable(f"Image {', '.join(absent)}", "was built, and the Docker daemon has it not")
     walls.up(deployment)
+    if (scheduler := cluster.prepare(deployment, say)) is not None:
+        walls.up(deployment)  # now that its ports are known
+        cluster.add_images(deployment, scheduler, say)
 
 
 def remove_containers(deployment: Deployment) -> None:

@@ -16,7 +16,7 @@ import click
 import httpx
 
 from workbench.errors import InvalidSetting, Unavailable
-from workbench_hub import host, supervision, walls
+from workbench_hub import cluster, host, supervision, walls
 from workbench_hub.deployment import Deployment, is_free
 from workbench_hub.health import healthy, wait_for
 
@@ -103,6 +103,7 @@ def stop(deployment: Deployment, *, servers: bool = True) -> None:
         _stop_servers(deployment)
     supervision.stop(deployment)
     if servers and deployment.on_host:
+        cluster.stop(deployment)  # jobs have homes open
         host.remove_containers(deployment)
         walls.down(deployment)
 

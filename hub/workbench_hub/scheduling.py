@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from workbench.errors import InvalidSetting
+from workbench_hub import wrapped
 from workbench_hub.deployment import write
 from workbench_hub.network.plan import Door
 from workbench_hub.policy.work import Slurm
@@ -70,6 +71,19 @@ class Scheduler:
     def has(self, digest: str) -> bool:
         """Whether jobs can run in an image, as far as one knows here."""
         return self.own is None or (self.own / "images" / digest / "image.json").is_file()
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Variables by which SLURM's commands know names that this machine does not."""
+        return wrapped.environment(self.own / "users") if self.own else {}
+
+    def knows(self, user: str) -> bool:
+        """Whether the cluster knows a user; of a site's own one asks the cluster itself."""
+        if self.own is None:
+            return True
+        passwd = self.own / "users" / "passwd"
+        lines = passwd.read_text().splitlines() if passwd.is_file() else []
+        return any(line.partition(":")[0] == user for line in lines)
 
     @cached_property
     def _said(self) -> dict[str, str]:

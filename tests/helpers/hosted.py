@@ -73,12 +73,15 @@ def write_policy(path: Path, **changed: Any) -> Path:
 
 
 @contextmanager
-def hosted(daemon: Daemon, catalogue: Path, fragment: str = "", **changed: Any) -> Iterator[Running]:
+def hosted(
+    daemon: Daemon, catalogue: Path, fragment: str = "", where: str = "/tmp", **changed: Any
+) -> Iterator[Running]:
     """Start a deployment; stop it in the end and see that nothing of it is left.
 
     `fragment` goes into ``config.d`` beside the policy, of which `changed` are changed parts.
+    Below /tmp, in whose place jobs see their own, there is no cluster.
     """
-    root = Path(tempfile.mkdtemp(prefix="wbh-", dir="/tmp"))
+    root = Path(tempfile.mkdtemp(prefix="wbh-", dir=where))
     root.chmod(0o755)  # the database's account has to get in
     state = root / "state"
     state.mkdir(mode=0o755)

@@ -6,18 +6,22 @@ hub goes on answering meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from workbench.errors import Unavailable
 from workbench_hub.containers.catalogue import Chosen, choose_image
 from workbench_hub.containers.choices import Choice, choose
 from workbench_hub.containers.hardening import PRIVATE, Container, Limits
+from workbench_hub.containers.membership import join
 from workbench_hub.identity import Identity, gids, identify
+from workbench_hub.life.slurm import JobsInSlurm
 from workbench_hub.policy import Policy
+from workbench_hub.scheduling import Scheduler, found
 from workbench_hub.volumes import Usage, Volumes
 
 __all__ = ["Session", "Site", "container", "prepare"]
@@ -49,6 +53,11 @@ class Site:
         homes, folders = self.state / "homes", self.state / "folders"
         return Volumes(self.policy, homes=homes, folders=folders, archive=self.archive)
 
+    @cached_property
+    def scheduler(self) -> Scheduler | None:
+        """The cluster, if there is one."""
+        return found(self.state / "run")
+
     def who(self, name: str, auth_state: Mapping[str, Any] | None) -> Identity:
         """Return who a user is on this host."""
         return identify(name, self.policy, auth_state, register=self.state / "hub" / "uids.json")
@@ -57,9 +66,31 @@ class Site:
         """Say how full somebody's home is; None if there is none."""
         return self.volumes.usage(Identity(name, uid=0, gid=0))
 
-    def release(self, name: str) -> None:
-        """Let go of a home in which nobody works any more, whoever its user is by now."""
-        self.volumes.release(Identity(name, uid=0, gid=0))
+    def release(self, name: str, active: Callable[[], bool]) -> bool:
+        """Let go of a home in which nobody works any more, whoever its user is by now.
+
+        Parameters
+        ----------
+        name : str
+            Of the user.
+        active : callable
+            Whether a server of the user is there or on its way.
+
+        Returns
+        -------
+        bool
+            Whether nobody needs it: jobs of its user that wait or run do.
+        """
+
+        def needed() -> bool:
+            if self.scheduler is None:
+                return active()
+            try:
+                return bool(JobsInSlurm(self.scheduler)(name)) or active()
+            except Unavailable:
+                return True
+
+        return self.volumes.release(Identity(name, uid=0, gid=0), needed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +105,8 @@ class Session:
     usage: Usage
     groups: tuple[int, ...]
     mounts: tuple[tuple[Path, str, bool], ...]
+    environment: Mapping[str, str]
+    """What it needs for the cluster."""
 
     warnings: tuple[str, ...] = ()
 
@@ -94,16 +127,22 @@ def prepare(
     usage = site.volumes.prepare(identity)
     mounts = site.volumes.mounts(identity, datetime.now(UTC))
     profile = choice.limits
+    home = site.volumes.homes.path(identity)
+    membership = join(identity, site.policy, home, image.digest, site.scheduler)
     return Session(
         identity=identity,
         choice=choice,
         image=image,
         limits=Limits(memory=profile.memory, cpus=profile.cpus, pids=profile.pids, tmp=profile.tmp),
-        home=site.volumes.homes.path(identity),
+        home=home,
         usage=usage,
         groups=gids(identity, site.policy),
-        mounts=tuple((mount.source, str(mount.target), mount.read_only) for mount in mounts),
-        warnings=tuple(_warnings(usage, site.policy)),
+        mounts=(
+            *((mount.source, str(mount.target), mount.read_only) for mount in mounts),
+            *membership.mounts,
+        ),
+        environment=membership.environment,
+        warnings=(*_warnings(usage, site.policy), *membership.warnings),
     )
 
 
@@ -125,6 +164,7 @@ def container(session: Session, *, environment: dict[str, str], **asked: Any) ->
         home=home,
         limits=limits,
         environment=environment
+        | dict(session.environment)
         | {
             "HOME": home,
             "USER": session.identity.name,

@@ -28,6 +28,7 @@ from workbench_hub.containers.choices import from_form, offered
 from workbench_hub.containers.daemon import Daemon, NoDaemon
 from workbench_hub.containers.evidence import Diagnosis, Evidence
 from workbench_hub.containers.hardening import arguments, fallen
+from workbench_hub.containers.membership import let_go
 from workbench_hub.containers.records import Notice, Record
 from workbench_hub.containers.session import Session, Site, container, prepare
 from workbench_hub.containers.turns import turn
@@ -234,8 +235,7 @@ class ContainerSpawner(DockerSpawner):
         """Take away what is left of a server that has ended, however it did."""
         self._revoke_tokens()
         await self._remove_container()
-        if not any(other.active for other in self.user.spawners.values() if other is not self):
-            await asyncio.to_thread(self.site.release, self.user.name)
+        await let_go(self.user, self.site.release, leaving=self)
         return super().run_post_stop_hook()
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:

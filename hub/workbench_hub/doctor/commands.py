@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from workbench.errors import InvalidSetting
-from workbench_hub import network, walls
+from workbench_hub import cluster, network, walls
 from workbench_hub.containers.catalogue import choose_image
 from workbench_hub.deployment import Deployment
 from workbench_hub.doctor.examination import Examination, examine
@@ -44,11 +44,17 @@ def doctor(deployment: Deployment, *, as_json: bool, outside: bool, image: str) 
         )
     finally:
         client.close()
+    scheduler = deployment.slurm
+    words, fine = cluster.ask(scheduler.own, "doctor") if scheduler and scheduler.own else ("", True)
+    good = found.good and fine
     if as_json:
-        click.echo(json.dumps(asdict(found) | {"good": found.good}, indent=2))
+        click.echo(json.dumps(asdict(found) | {"good": good, "slurm": words}, indent=2))
     else:
         _show(found)
-    raise SystemExit(0 if found.good else 1)
+        click.echo(
+            f"\n{words}\n\n{'The cluster is well.' if fine else 'The cluster is not well.'}" * bool(words)
+        )
+    raise SystemExit(0 if good else 1)
 
 
 @click.group(name="network")

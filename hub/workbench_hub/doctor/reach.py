@@ -7,12 +7,13 @@ not proved.
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from workbench_hub.doctor.patients import Answers, ask, listening
 from workbench_hub.doctor.places import DOCUMENTATION, METADATA, Place, answers, place
 from workbench_hub.doctor.probe import SOURCE, connect, exchange
 from workbench_hub.health import wait_for
-from workbench_hub.network.plan import Plan
+from workbench_hub.network.plan import Door, Plan
 
 __all__ = ["Row", "Target", "judge", "reach", "targets"]
 
@@ -85,25 +86,28 @@ def reach(client: docker.DockerClient, plan: Plan, image: str, *, outside: bool 
         neighbour = stack.enter_context(listening(client, plan, image))
         wait_for(lambda: answers(neighbour, 8888), 60, "the doctor's second container")
         host = stack.enter_context(_host_port())
+        behind = {door: stack.enter_context(_behind(plan, door)) for door in plan.doors}
         elsewhere = stack.enter_context(place(DOCUMENTATION, (53, 80, 443)))
         if not answers(METADATA, 80):
             # No cloud, or one that keeps it from us: something else stands for it.
             stack.enter_context(place(METADATA))
-        tried = targets(plan, neighbour, host, outside=outside)
+        tried = targets(plan, neighbour, host, behind, outside=outside)
         control = [_from_here(target) for target in tried]
         found = _from_container(client, plan, image, tried)
         rows = [
             judge(target, here, there)
             for target, here, there in zip(tried, control, (*found.tcp, *found.udp), strict=True)
         ]
-        rows += _from_elsewhere(elsewhere, plan, neighbour)
+        rows += _from_elsewhere(elsewhere, plan, neighbour, behind)
     six = ", ".join(found.six)
     rows.append(Row("IPv6", "blocked", "open" if six else "blocked", not six, six or "no address"))
     return _folded(rows)
 
 
-def targets(plan: Plan, neighbour: str, host: int, *, outside: bool = False) -> list[Target]:
-    """Return what is tried, TCP first."""
+def targets(
+    plan: Plan, neighbour: str, host: int, behind: Mapping[Door, int], *, outside: bool = False
+) -> list[Target]:
+    """Return what is tried, TCP first; `behind` each door something listens at a port."""
     gateway = str(plan.gateway)
     own = [address for address in _addresses() if address != gateway]
     allowed = [
@@ -123,7 +127,7 @@ def targets(plan: Plan, neighbour: str, host: int, *, outside: bool = False) -> 
         ),
         *(Target(f"the internet (a stand-in), port {port}", DOCUMENTATION, port) for port in (80, 443)),
         Target("the metadata address", METADATA, 80),
-        *(Target(f"door: {door.name} ({door.port})", gateway, door.port, "open") for door in plan.doors),
+        *(Target(f"door: {door.name} ({door.ports})", gateway, behind[door], "open") for door in plan.doors),
         *allowed,
         Target("the internet (a stand-in), datagrams", DOCUMENTATION, 53, protocol="udp"),
     ]
@@ -160,11 +164,11 @@ def _from_container(client: docker.DockerClient, plan: Plan, image: str, tried: 
     return ask(client, plan, image, tcp=tcp, udp=udp)
 
 
-def _from_elsewhere(elsewhere: Place, plan: Plan, container: str) -> list[Row]:
+def _from_elsewhere(elsewhere: Place, plan: Plan, container: str, behind: Mapping[Door, int]) -> list[Row]:
     """Try from another host what only this machine and its containers are to reach."""
     tried = [Target("from another host (a stand-in): a user's server", container, 8888)]
     tried += [
-        Target(f"from another host (a stand-in): door {door.name}", str(plan.gateway), door.port)
+        Target(f"from another host (a stand-in): door {door.name}", str(plan.gateway), behind[door])
         for door in plan.doors
     ]
     tasks = {"seconds": _SECONDS, "tcp": [(to.address, to.port) for to in tried], "udp": [], "names": []}
@@ -182,9 +186,23 @@ def _folded(rows: list[Row]) -> list[Row]:
 
 
 @contextmanager
-def _host_port() -> Iterator[int]:
-    """Listen on all addresses of this machine; give the port."""
-    with socket.create_server(("0.0.0.0", 0), backlog=64) as server:  # noqa: S104 -- that is what is tried
+def _behind(plan: Plan, door: Door) -> Iterator[int]:
+    """Give a port behind a door at which something listens; of a range that may be nothing but us."""
+    for port in range(door.port, door.last + 1):
+        try:
+            with _host_port(str(plan.gateway), port) as found:
+                yield found
+                return
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+    yield door.port
+
+
+@contextmanager
+def _host_port(address: str = "0.0.0.0", port: int = 0) -> Iterator[int]:  # noqa: S104 -- that is what is tried
+    """Listen on all addresses of this machine, or at one; give the port."""
+    with socket.create_server((address, port), backlog=64) as server:
 
         def take() -> None:
             while True:

@@ -21,7 +21,7 @@ __all__ = ["main"]
 
 
 async def _serve(d: Deployment, jobs: str, every: float) -> None:
-    means = wiring.means(d, load(jobs), timedelta(seconds=every))
+    means = wiring.means(d, load(jobs) if jobs else None, timedelta(seconds=every))
     life = Life(means)
     pages = application(
         life,

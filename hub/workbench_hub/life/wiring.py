@@ -21,6 +21,7 @@ from workbench_hub.life.metrics import Metrics
 from workbench_hub.life.notices import Announcements, Board, Shown, html
 from workbench_hub.life.servers import Hub
 from workbench_hub.life.service import Means
+from workbench_hub.life.slurm import JobsInSlurm
 from workbench_hub.life.trail import ServerEvents, Trail, note_name
 from workbench_hub.life.usage import Usage
 from workbench_hub.life.web import NAME
@@ -90,8 +91,11 @@ def configure(c: Any, d: Deployment) -> None:
     spawner.args = [*spawner.get("args", []), *lab.arguments(IN_IMAGE if d.on_host else None)]
 
 
-def means(d: Deployment, jobs_of: JobsOf = no_jobs, look_every: timedelta = Means.look_every) -> Means:
-    """Gather what the process `life` works with."""
+def means(d: Deployment, jobs_of: JobsOf | None = None, look_every: timedelta = Means.look_every) -> Means:
+    """Gather what the process `life` works with; jobs are by default those of the deployment's cluster."""
+    scheduler = d.slurm
+    if jobs_of is None:
+        jobs_of = JobsInSlurm(scheduler) if scheduler is not None else no_jobs
     culling = d.policy.culling if d.on_host else None
     rules = Rules(culling.idle, culling.warn) if culling is not None and culling.enabled else None
     meter: Meter = Containers(d.settings.docker) if d.on_host else Processes()

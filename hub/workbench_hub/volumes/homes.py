@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -68,12 +68,27 @@ class Homes:
         home = self.path(identity)
         return self.quota.usage(home) if home.is_dir() else None
 
-    def release(self, identity: Identity) -> None:
-        """Let go of a home that nobody works in any more."""
+    def release(self, identity: Identity, needed: Callable[[], bool] = lambda: False) -> bool:
+        """Let go of a home that nobody works in any more.
+
+        Parameters
+        ----------
+        identity : Identity
+        needed : callable
+            Is asked while nobody can begin to work there; the home stays if it says so.
+
+        Returns
+        -------
+        bool
+            Whether nobody needs it.
+        """
         home = self.path(identity)
         if home.is_dir():
             with alone(home):
+                if needed():
+                    return False
                 self.quota.release(home)
+        return True
 
 
 @contextmanager

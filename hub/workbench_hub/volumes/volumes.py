@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -66,6 +67,6 @@ class Volumes:
         """Say how full somebody's home is; None if there is none yet."""
         return self.homes.usage(identity)
 
-    def release(self, identity: Identity) -> None:
-        """Let go of the home after somebody's last server has ended."""
-        self.homes.release(identity)
+    def release(self, identity: Identity, needed: Callable[[], bool] = lambda: False) -> bool:
+        """Let go of the home after somebody's last server has ended, unless it is needed."""
+        return self.homes.release(identity, needed)

@@ -1,0 +1,190 @@
+"""Which cluster a deployment has, and the one of its own: started, asked and stopped by ``workbench-slurm``.
+
+That one has a supervisor of its own, and so lives on when ours dies; it belongs to the deployment by
+its directory, ``slurm/`` in the state directory.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Lock
+
+from workbench.errors import InvalidSetting, Unavailable
+from workbench_hub import scheduling
+from workbench_hub.containers.catalogue import choose_image
+from workbench_hub.deployment import Deployment
+from workbench_hub.policy.work import Slurm
+from workbench_hub.scheduling import Scheduler
+
+__all__ = ["PROGRAM", "add_images", "ask", "check", "directory", "enrol", "prepare", "run", "stop", "why_not"]
+
+PROGRAM = Path(sys.executable).with_name("workbench-slurm")
+
+_DAEMONS = {"slurmctld": "slurmctld", "slurmd": "slurmd", "sbatch": "slurm-client", "munged": "munge"}
+_SHADOWED = ("/tmp", "/dev/shm")  # noqa: S108 - where a job sees its own
+_SECONDS = 1800
+_WRONG = 2
+_ENROLLED: set[tuple[Path, tuple[str, ...]]] = set()
+_ONE = Lock()
+
+
+def directory(deployment: Deployment) -> Path:
+    """Return where the cluster is."""
+    return deployment.state / "slurm"
+
+
+def check(deployment: Deployment, rules: Slurm) -> None:
+    """See that there can be the cluster that the policy asks for.
+
+    Raises
+    ------
+    InvalidSetting, Unavailable
+        If there cannot.
+    """
+    if rules.cluster == "own" and (reason := why_not(deployment)):
+        raise Unavailable("slurm.cluster: own", reason, "Mend that, or write `none` into the policy.")
+    if rules.cluster.startswith("/") and not Path(rules.cluster).is_file():
+        raise InvalidSetting(
+            f"slurm.cluster: {rules.cluster}", "is no file", "Name the slurm.conf of your cluster."
+        )
+
+
+def prepare(deployment: Deployment, say: Callable[[str], None]) -> Scheduler | None:
+    """Start the cluster, or see that it runs, and write down which one there is.
+
+    Parameters
+    ----------
+    deployment : Deployment
+        Whose bridge is there.
+    say : callable
+        Is told which cluster there is, and why.
+
+    Raises
+    ------
+    WorkbenchError
+        If there is not the cluster that the policy asks for.
+    """
+    rules = deployment.policy.slurm
+    check(deployment, rules)
+    reason = why_not(deployment) if rules.cluster == "auto" else ""
+    scheduler = None
+    if rules.cluster.startswith("/"):
+        scheduler = Scheduler(Path(rules.cluster))
+        say(f"  SLURM: that of {rules.cluster}")
+    elif rules.cluster == "none" or reason:
+        say(f"  SLURM: no cluster; {reason or 'the policy says so'}")
+    else:
+        scheduler = _start(deployment, rules)
+        say(f"  SLURM: a cluster of our own in {directory(deployment)}, nodes: {rules.nodes}")
+    if scheduler is None or scheduler.own is None:
+        stop(deployment)
+    scheduling.remember(deployment.run, scheduler)
+    return scheduler
+
+
+def why_not(deployment: Deployment) -> str:
+    """Return why there can be none here, or nothing."""
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    absent = [package for program, package in _DAEMONS.items() if not shutil.which(program, path=path)]
+    if absent:
+        return f"not installed (apt-get install {' '.join(absent)} libnss-wrapper)"
+    if not PROGRAM.is_file():
+        return f"there is no {PROGRAM}"
+    if any(deployment.state.is_relative_to(place) for place in _SHADOWED):
+        return f"{deployment.state} is hidden from jobs, which have a /tmp of their own"
+    return ""
+
+
+def _start(deployment: Deployment, rules: Slurm) -> Scheduler:
+    """Start it at the bridge's address, which is this machine's and its containers' alone."""
+    state = directory(deployment)
+    deployment.archive.mkdir(parents=True, exist_ok=True)
+    words = ["--nodes", str(rules.nodes), "--address", deployment.ip, "--archive", str(deployment.archive)]
+    run(state, "up", *words, *(["--memory", str(rules.memory // 2**20)] if rules.memory else []))
+    return Scheduler(state / "etc" / "slurm.conf", state)
+
+
+def stop(deployment: Deployment) -> None:
+    """Cancel all jobs and stop it; where there is none, nothing happens."""
+    if (directory(deployment) / "cluster.json").is_file():
+        run(directory(deployment), "down")
+
+
+def add_images(deployment: Deployment, scheduler: Scheduler, say: Callable[[str], None]) -> None:
+    """Give the cluster those images of the policy that it does not have, each once."""
+    if scheduler.own is None:
+        return
+    for label in deployment.policy.images:
+        image = choose_image(label, deployment.policy, deployment.catalogue)
+        if not scheduler.has(image.digest):
+            say(f"  SLURM: adding the image '{image.title}', in which jobs will run")
+            run(scheduler.own, "image", "add", image.digest, "--docker", deployment.settings.docker)
+
+
+def enrol(
+    scheduler: Scheduler,
+    name: str,
+    uid: int,
+    gid: int,
+    home: Path,
+    groups: Sequence[tuple[str, int]],
+    accounts: Sequence[str],
+) -> None:
+    """Tell the cluster the name of a uid; the names of a site's users it knows without us.
+
+    Raises
+    ------
+    InvalidSetting
+        If it is a name that a Linux user cannot have.
+    """
+    if scheduler.own is None:
+        return
+    words = ["user", "add", name, str(uid), "--gid", str(gid), "--home", str(home)]
+    words += [word for group, number in groups for word in ("--group", f"{group}:{number}")]
+    words += [word for account in accounts for word in ("--account", account)]
+    with _ONE:
+        if (scheduler.own, tuple(words)) in _ENROLLED:
+            return
+        run(scheduler.own, *words)
+        _ENROLLED.add((scheduler.own, tuple(words)))
+
+
+def run(state: Path, *words: str) -> str:
+    """Run ``workbench-slurm`` on a directory, and return what it says.
+
+    Raises
+    ------
+    InvalidSetting, Unavailable
+        If it fails, with its words.
+    """
+    done = _do(state, *words)
+    if done.returncode:
+        kind = InvalidSetting if done.returncode == _WRONG else Unavailable
+        said = done.stderr.strip().removeprefix("Error: ") or done.stdout.strip()
+        raise kind(f"workbench-slurm {words[0]}", said or f"ended with {done.returncode}")
+    return done.stdout
+
+
+def ask(state: Path, *words: str) -> tuple[str, bool]:
+    """Run ``workbench-slurm`` on a directory; return what it says, and whether all is well."""
+    done = _do(state, *words)
+    return f"{done.stdout}{done.stderr}".strip(), done.returncode == 0
+
+
+def _do(state: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    # Of a job that we may have been started from, nothing reaches the daemons.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM", "WORKBENCH_"))}
+    return subprocess.run(
+        [str(PROGRAM), "--state", str(state), *words],
+        env=kept,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+    )
