@@ -48,8 +48,8 @@ SERVICES = 61190
 It is one of those that systemd hands out and no person has; no account of that number need be there.
 """
 
-_PORTS = ("hub", "proxy_api", "api", "scheduler", "scheduler_http", "worker_http", "life")
-_TOKENS = ("proxy", "api", "down", "culler", "usage", "metrics", "database")
+_PORTS = ("hub", "proxy_api", "api", "scheduler", "scheduler_http", "worker_http", "life", "broker")
+_TOKENS = ("proxy", "api", "down", "culler", "usage", "metrics", "database", "broker")
 
 
 class Deployment(Supervised):

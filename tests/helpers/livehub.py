@@ -27,6 +27,8 @@ class LiveHub:
     deployment: Deployment
     passwords: dict[str, str]
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    more: str = ""
+    """What comes after the configuration."""
 
     @property
     def config(self) -> Path:
@@ -36,7 +38,7 @@ class LiveHub:
             f"load_subconfig({str(CONFIG)!r})\n"
             "c = get_config()\n"
             "services = c.JupyterHub.services\n"
-            "c.JupyterHub.services = [one for one in services if one['name'] != 'workbench']\n"
+            "c.JupyterHub.services = [one for one in services if one['name'] != 'workbench']\n" + self.more
         )
         return path
 
@@ -79,15 +81,19 @@ class LiveHub:
 
 @contextmanager
 def live_hub(
-    state: Path, start: Sequence[str] = ("proxy", "hub"), passwords: dict[str, str] | None = None
+    state: Path,
+    start: Sequence[str] = ("proxy", "hub"),
+    passwords: dict[str, str] | None = None,
+    users: Sequence[str] = USERS,
+    more: str = "",
 ) -> Iterator[LiveHub]:
     deployment = Deployment(Settings(state=state, port=free_port(), profile="embedded"))
     deployment.create()
     deployment.choose_ports()
     if passwords is None:
         made = Passwords(deployment.passwords)
-        passwords = {name: made.set(name, name == "operator") for name in USERS}
-    hub = LiveHub(deployment, passwords)
+        passwords = {name: made.set(name, name == "operator") for name in users}
+    hub = LiveHub(deployment, passwords, more=more)
     try:
         for name in start:
             hub.start(name)

@@ -13,6 +13,14 @@ _ALONE = "kind='local' works on this machine alone, without SLURM."
 
 _REFUSALS: tuple[tuple[str, type[WorkbenchError], str, str, str], ...] = (
     (
+        r"the broker at .* does not answer|error: broker: The hub",
+        Unavailable,
+        "SLURM's broker",
+        "does not answer",
+        f"Try again in a minute. {_ALONE}",
+    ),
+    (r"error: broker: ", InvalidSetting, "SLURM's broker", "refuses", "It says what it takes."),
+    (
         r"[Mm]unge|authentication error",
         Unavailable,
         "munge",

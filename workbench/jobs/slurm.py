@@ -72,14 +72,15 @@ class Partition:
 
 def here() -> bool:
     """Whether SLURM's commands and its configuration are on this machine, well or not."""
-    return shutil.which("sbatch") is not None and _conf() is not None
+    return not why_not()
 
 
 def why_not() -> str:
     """Return why SLURM cannot be here, or nothing."""
     if shutil.which("sbatch") is None:
         return "there is no sbatch here"
-    if _conf() is None:
+    # A broker has the configuration; the commands here are its own.
+    if _conf() is None and not os.environ.get("WORKBENCH_BROKER"):
         named = os.environ.get("SLURM_CONF")
         return f"there is no {named or _CONFS[0]}"
     return ""

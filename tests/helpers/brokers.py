@@ -1,0 +1,36 @@
+"""Fixtures of a broker: ``pytest_plugins = ["brokers"]`` in a test module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from brokered import Brokered, brokered
+
+if TYPE_CHECKING:
+    from slurmed import Slurm
+
+
+@pytest.fixture(scope="session")
+def running_broker(slurm_cluster: Slurm, small_image: str) -> Iterator[Brokered]:
+    """Start hub and broker beside the cluster."""
+    with brokered(slurm_cluster, small_image) as running:
+        yield running
+
+
+@pytest.fixture
+def broker(running_broker: Brokered, slurm: Slurm) -> Brokered:
+    """Return the broker, with nothing in the queue."""
+    return running_broker
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Show the logs of hub and broker with a test that failed."""
+    outcome = yield
+    report = outcome.get_result()
+    broker = getattr(item, "funcargs", {}).get("broker")
+    if report.failed and broker is not None:
+        report.sections.append(("hub and broker", broker.hub.said()))
