@@ -131,9 +131,10 @@ class _Spread:
         """Send tiles out; return whether anything is left to wait for."""
         self._look()
         places = self.threads or {"": max(1, _LEAST // _AHEAD)}
+        room = [one for one in places if self.load.get(one, 0) < places[one] * _AHEAD]
         # The one that has least before it comes first.
-        for address in sorted(places, key=lambda one: self.load.get(one, 0) / places[one]):
-            if self.solos or self.suspects or self.held & set(self.under_way):
+        for address in sorted(room, key=lambda one: self.load.get(one, 0) / places[one]):
+            if self.solos or self.suspects or self.held & self.under_way.keys():
                 self._try_suspect(done, address)
                 continue
             while self.load.get(address, 0) < places[address] * _AHEAD:
@@ -148,7 +149,7 @@ class _Spread:
 
         One of them may end its worker each time, and would take along what is beside or behind it.
         """
-        if self.alone & set(self.under_way):
+        if self.alone & self.under_way.keys():
             return
         if self.solos:
             if self.under_way:
