@@ -1,4 +1,4 @@
-"""Which origin and which magnitude of an event count."""
+"""Which origin and which magnitude of an event count, and when it was."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from obspy.core.event import Event, Magnitude, Origin
 
-__all__ = ["preferred_magnitude", "preferred_origin"]
+__all__ = ["moment", "preferred_magnitude", "preferred_origin"]
 
 
 def preferred_origin(event: Event) -> Origin | None:
@@ -25,6 +25,14 @@ def preferred_origin(event: Event) -> Origin | None:
 def preferred_magnitude(event: Event) -> Magnitude | None:
     """Return the preferred magnitude, or else the last one, or None."""
     return _preferred(event.magnitudes, event.preferred_magnitude_id)
+
+
+def moment(event: Event) -> int | None:
+    """Return when an event was, ns since 1970: its preferred origin, or else its first pick."""
+    origin = preferred_origin(event)
+    if origin is not None and origin.time is not None:
+        return int(origin.time.ns)
+    return min((int(pick.time.ns) for pick in event.picks if pick.time is not None), default=None)
 
 
 def _preferred(found: Sequence[Any], wanted: Any) -> Any:

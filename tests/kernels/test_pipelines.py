@@ -12,8 +12,10 @@ from obspy import Inventory, Stream, Trace, UTCDateTime
 from obspy.core.event import Catalog
 from obspy.core.inventory import Network, Station
 
+from workbench import wire
 from workbench.demo.network import Sequence, network_sequence
 from workbench.errors import BadVelocityModel, MissingCoordinates
+from workbench.kernel import get
 from workbench.kernels.pipelines import earthquakes
 from workbench.maths.geodesy import distance_azimuth
 from workbench.maths.synthetic import noise
@@ -42,6 +44,18 @@ def nearest(events, time):
 
 
 # Known truth
+
+
+def test_hours_that_are_searched_apart_give_what_they_give_together(pieced):
+    made = network_sequence(n_stations=5, n_events=10, duration_s=5400, rate=50, start="2024-01-01T00:40")
+    with listen():
+        whole = earthquakes(made.waveforms, made.stations, velocity_model=made.velocity_model)
+    assert len(whole) >= 9
+    for hours_of_edges in ([0, 1, 2, 3], [0, 2, 3]):
+        edges = [UTCDateTime(2024, 1, 1, hour) for hour in hours_of_edges]
+        found = pieced(get("pipelines.earthquakes"), made.waveforms, edges, made.stations,
+                       velocity_model=made.velocity_model)  # fmt: skip
+        assert wire.canonical(found) == wire.canonical(whole)
 
 
 def test_a_generated_sequence_is_recovered():

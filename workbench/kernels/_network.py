@@ -86,8 +86,6 @@ class Network:
                 )
             else:
                 found[name] = site
-        for name in sorted(set(places.codes()) - set(grouped)):
-            notice(name, "has coordinates but no waveforms", "It is left out.", loss=False)
         if not found:
             raise MissingCoordinates(
                 ", ".join(sorted(grouped)) or "the waveforms",

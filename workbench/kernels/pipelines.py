@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
-from obspy.core.event import Catalog
+from obspy.core.event import Catalog, Event
 
-from workbench.errors import MissingResponse
+from workbench.errors import MissingCoordinates, MissingResponse, NoData, WorkbenchError
 from workbench.identifiers import public_id
 from workbench.kernel import kernel
 from workbench.kernels import _picks, associators, locators, magnitudes
 from workbench.kernels._bands import check_band
 from workbench.kernels._candidates import Picking
+from workbench.kernels._hours import HOUR_S, hours
 from workbench.kernels._hypotheses import Hypothesis, Rules, Seed, choose, station_of
 from workbench.kernels._network import Network
 from workbench.kernels._predicted import Reader
 from workbench.kernels._quakeml import KM_PER_DEGREE
 from workbench.kernels._refinement import refine
 from workbench.kernels._segments import as_stream
+from workbench.kernels._sites import SiteMap
 from workbench.notices import notice, part, progress
 from workbench.nouns import Events, Picks, Stations, VelocityModel, Waveforms
 from workbench.preferred import preferred_origin
@@ -26,6 +28,9 @@ FREELY = 300.0
 """Events a day that association may propose by chance; reading their phases weeds them out."""
 
 
+_MARGIN_S = 300.0
+"""Least of what is looked at around an hour, s."""
+
 PASSES = 3
 """Searches among the picks that are left."""
 
@@ -33,7 +38,12 @@ TAKEN_S = 0.3
 """Seconds around an onset of an event within which picks are its own."""
 
 
-@kernel(per="network", cut=False)
+@kernel(
+    per="network",
+    lead=lambda settings: _margin(settings.max_sp, settings.freqmin),
+    trail=lambda settings: _margin(settings.max_sp, settings.freqmin),
+    grid=HOUR_S,
+)
 def earthquakes(
     waveforms: Waveforms,
     stations: Stations,
@@ -108,8 +118,11 @@ def earthquakes(
     Notes
     -----
     Stations without coordinates, without waveforms, and with coordinates that
-    cannot be right are left out and named.  Samples are gone through in tiles of
-    half an hour, so memory grows only with the input itself.
+    cannot be right are left out and named.  Hour by hour is searched, with five
+    minutes around each, so memory grows only with the input itself, and days
+    that are searched apart give what they give together.  An event on the very
+    edge of an hour that its two sides place differently, by what they know of
+    the noise, could be there twice or not at all: a few milliseconds an hour.
 
     References
     ----------
@@ -133,6 +146,33 @@ def earthquakes(
     picking = Picking(threshold, s_threshold, freqmin, freqmax, max_sp)
     rules = Rules(min_stations, min_phases)
     waveforms = as_stream(waveforms)  # once, as a cube may have to be read
+    recorded = {f"{trace.stats.network}.{trace.stats.station}" for trace in waveforms}
+    for name in sorted(set(SiteMap(stations).codes()) - recorded):
+        notice(name, "has coordinates but no waveforms", "It is left out.", loss=False)
+    each = list(hours(waveforms, _margin(max_sp, freqmin)))
+    found: list[Event] = []
+    unusable: list[WorkbenchError] = []
+    for number, hour in enumerate(each):
+        with part(number / len(each), (number + 1) / len(each)):
+            try:
+                found += hour.own(_searched(hour.waveforms, stations, model, picking, rules))
+            except (NoData, MissingCoordinates) as error:
+                unusable.append(error)
+    if len(unusable) == len(each):
+        raise unusable[0]
+    return Catalog(found, resource_id=public_id("catalog", *(event.resource_id.id for event in found)))
+
+
+def _margin(max_sp: float, freqmin: float) -> float:
+    """Return what an event depends on before and after its origin, s: S of the farthest, and their picks."""
+    # As long as that after the origin S is due 40 s after P; what a pick depends on is the picker's.
+    return max(_MARGIN_S, 6 * max_sp + 40 / freqmin)
+
+
+def _searched(
+    waveforms: Waveforms, stations: Stations, model: VelocityModel, picking: Picking, rules: Rules
+) -> Events:
+    """Find the events of an hour."""
     network = Network.of(waveforms, stations, model, picking)
     with part(0.0, 0.5):
         picks = _picked(network, picking)

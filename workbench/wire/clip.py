@@ -23,6 +23,7 @@ import numpy as np
 from obspy import Stream, Trace, UTCDateTime
 
 from workbench.nouns import Events, Table, Waveforms, noun_of
+from workbench.preferred import moment
 from workbench.wire.tables import ready
 
 if TYPE_CHECKING:
@@ -91,8 +92,6 @@ def _table(table: Table, start: int, stop: int) -> Table:
 
 
 def _events(events: Events, start: int, stop: int) -> Events:
-    from workbench.wire.events import moment
-
     def inside(time: int | None) -> bool:
         return time is None or start <= time < stop
 

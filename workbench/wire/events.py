@@ -15,7 +15,7 @@ from workbench.errors import UnreadableFile
 from workbench.identifiers import public_id
 from workbench.notices import notice
 from workbench.nouns import Events, Picks
-from workbench.preferred import preferred_magnitude, preferred_origin
+from workbench.preferred import moment, preferred_magnitude, preferred_origin
 from workbench.wire import plugins
 from workbench.wire.quiet import quiet
 from workbench.wire.sample import Sample
@@ -29,7 +29,6 @@ __all__ = [
     "guess",
     "in_order",
     "merge",
-    "moment",
     "of_picks",
     "read",
     "sniff",
@@ -167,14 +166,6 @@ def of_picks(picks: Picks) -> Events:
 def in_order(events: Iterable[Event]) -> list[Event]:
     """Return events in the one order that they always have: by time, then by publicID."""
     return sorted(events, key=_place)
-
-
-def moment(event: Event) -> int | None:
-    """Return when an event was, ns since 1970: its preferred origin, or else its first pick."""
-    origin = preferred_origin(event)
-    if origin is not None and origin.time is not None:
-        return int(origin.time.ns)
-    return min((int(pick.time.ns) for pick in event.picks if pick.time is not None), default=None)
 
 
 def _place(event: Event) -> tuple[int, int, str]:
