@@ -80,6 +80,7 @@ def network_sequence(
     aperture_km: float = 60.0,
     start: str = "2024-01-01T00:00:00",
     magnitudes: tuple[float, float] = (1.5, 3.0),
+    part: int = 0,
 ) -> Sequence:
     """Generate the records of some earthquakes on a network.
 
@@ -97,6 +98,8 @@ def network_sequence(
         Time of the first sample, UTC.
     magnitudes : tuple of float
         Smallest and largest local magnitude.  The first event is the largest.
+    part : int
+        Each has the same stations, and other noise and earthquakes.
 
     Returns
     -------
@@ -114,10 +117,14 @@ def network_sequence(
     sites = _sites(random, n_stations, aperture_km)
     ground = np.zeros((n_stations, 3, n))
     level = 10 ** random.uniform(-7.6, -7.0, n_stations)
+    if part:
+        random = np.random.default_rng([seed, part])
     for i in range(n_stations):
         for c in range(3):
             ground[i, c] = noise(n, rate, level[i], 4e-7, random)
-    truth = Catalog(resource_id=public_id("catalog", "generated", seed, n_events, duration_s))
+    truth = Catalog(
+        resource_id=public_id("catalog", "generated", seed, n_events, duration_s, *([part] if part else []))
+    )
     spacing = max(duration_s - 120.0, 0.0) / max(n_events, 1)
     for number in range(n_events):
         at = 60.0 + (number + random.uniform(0.0, 0.7)) * spacing
