@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -30,6 +32,17 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 def here() -> OwnClient:
     with cluster(2, kind="local", settings=Settings()) as client:
         yield client
+
+
+def test_a_script_that_starts_a_cluster_where_it_is_imported_is_told_what_to_do(tmp_path):
+    path = tmp_path / "script.py"
+    path.write_text("import workbench as wb\nwith wb.cluster(1, kind='local'):\n    print('here')\n")
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert "put what it does below: if __name__ == '__main__':" in done.stderr.splitlines()[-1]
+    path.write_text(path.read_text().replace("with wb", "if __name__ == '__main__':\n  with wb"))
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout == "here\n"
 
 
 def test_a_local_cluster_works_and_is_closed_to_others(here: OwnClient):

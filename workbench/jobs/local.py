@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 from typing import Any
 
 import dask
@@ -10,12 +11,14 @@ from distributed import Nanny
 from distributed.deploy.spec import SpecCluster
 from distributed.security import Security
 
+from workbench.errors import InvalidSetting, Unavailable
 from workbench.jobs.dashboard import Scheduler, link
 from workbench.settings import Settings
 
 __all__ = ["Local", "local"]
 
 _HERE = "127.0.0.1"
+_REMEDY = "In a script, put what it does below: if __name__ == '__main__':"
 
 
 class Local(SpecCluster):
@@ -41,7 +44,16 @@ def local(settings: Settings, minimum: int, maximum: int, cores: int, memory: st
         Threads of each.
     memory : str or int, optional
         Of each; by default the machine's, divided.
+
+    Raises
+    ------
+    InvalidSetting
+        If a worker, which imports the script that started it, would start another.
     """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise InvalidSetting(
+            "The script", "starts its cluster again in each worker, where it is imported", _REMEDY
+        )
     # Whoever else is logged in to this machine reaches 127.0.0.1 as well.
     shared = {"host": _HERE, "protocol": "tls://", "security": Security.temporary()}
     pages = {"dashboard_address": f"{_HERE}:0"}
@@ -55,15 +67,18 @@ def local(settings: Settings, minimum: int, maximum: int, cores: int, memory: st
         **pages,
     }
     spec = {"cls": Nanny, "options": worker}
-    with dask.config.set({"distributed.worker.http.routes": []}):
-        cluster = Local(  # type: ignore[no-untyped-call]
-            workers=dict.fromkeys(range(minimum), spec),
-            scheduler={"cls": Scheduler, "options": {"dashboard": True, **shared, **pages, **notes}},
-            worker=spec,
-            security=shared["security"],
-            silence_logs=logging.ERROR,
-            name="local",
-        )
+    try:
+        with dask.config.set({"distributed.worker.http.routes": []}):
+            cluster = Local(  # type: ignore[no-untyped-call]
+                workers=dict.fromkeys(range(minimum), spec),
+                scheduler={"cls": Scheduler, "options": {"dashboard": True, **shared, **pages, **notes}},
+                worker=spec,
+                security=shared["security"],
+                silence_logs=logging.ERROR,
+                name="local",
+            )
+    except RuntimeError as error:
+        raise Unavailable("A worker on this machine", f"did not start ({error})", _REMEDY) from error
     if minimum != maximum:
         cluster.adapt(minimum=minimum, maximum=maximum)
     return cluster
