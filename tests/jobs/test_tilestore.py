@@ -198,6 +198,24 @@ def test_the_oldest_are_collected_and_those_in_use_stay(opened):
     assert opened.size(keys[0])
 
 
+def test_it_is_tidied_once_an_hour_whoever_asks(opened):
+    opened.max_bytes = 0
+
+    def old_tile():
+        opened.write(KEY, {}, {})
+        os.utime(opened._path(KEY), (1e9, 1e9))
+
+    old_tile()
+    opened.tidy()
+    assert not opened.size(KEY)
+    old_tile()
+    TileStore(opened.folder, max_bytes=0).tidy()
+    assert opened.size(KEY)
+    os.utime(opened.folder / ".tidied", (1e9, 1e9))
+    opened.tidy()
+    assert not opened.size(KEY)
+
+
 def test_shared_inputs_are_kept_once(opened):
     first = opened.keep("abc.csv", b"text")
     stamp = first.stat().st_ino

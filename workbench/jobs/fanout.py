@@ -288,7 +288,7 @@ def execute(
         from workbench.jobs.preview import remember
 
         remember(book)
-        asked.job.store.collect()
+        asked.job.store.tidy()
     return Mapped(book, said, estimate)
 
 

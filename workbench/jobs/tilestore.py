@@ -12,7 +12,7 @@ import errno
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,9 @@ __all__ = ["TileStore"]
 
 _KEPT_S = 24 * 3600.0
 """A tile that was written or used this shortly ago is never collected: somebody may be at it."""
+
+_TIDY_S = 3600.0
+"""No oftener than this is a store looked through: it takes 11 s where there are a million tiles."""
 
 _PART_S = 3600.0
 """What is half written, or claimed, and older than this was left by somebody who was killed."""
@@ -173,6 +176,18 @@ class TileStore:
             raise trouble(path, error) from error
         return path
 
+    def tidy(self) -> None:
+        """Collect what is too much, unless somebody has done so a short while ago."""
+        stamp = self.folder / ".tidied"
+        try:
+            if time.time() - stamp.stat().st_mtime < _TIDY_S:
+                return
+        except OSError:
+            pass  # never, until now
+        with suppress(OSError):
+            stamp.touch(mode=0o600)
+            self.collect()
+
     def collect(self, max_bytes: int | None = None, *, kept_s: float = _KEPT_S) -> int:
         """Remove the tiles that were used longest ago until the rest fits; return the bytes removed.
 
@@ -185,8 +200,20 @@ class TileStore:
         """
         limit = self.max_bytes if max_bytes is None else max_bytes
         now = time.time()
-        found: list[tuple[float, int, Path]] = []
-        total = removed = 0
+        total = sum(status.st_size for _, status in self._tiles(now))
+        if total <= limit:
+            return 0
+        removed = 0
+        found = ((status.st_mtime, status.st_size, path) for path, status in self._tiles(now))
+        for used, size, path in sorted(found):
+            if total - removed <= limit or now - used < kept_s:
+                break
+            path.unlink(missing_ok=True)
+            removed += size
+        return removed
+
+    def _tiles(self, now: float) -> Iterator[tuple[Path, os.stat_result]]:
+        """Go through all tiles and inputs; what was left by somebody who was killed is removed."""
         for path in self.folder.glob("*/*"):
             try:
                 status = path.stat()
@@ -195,14 +222,7 @@ class TileStore:
             if path.suffix in (".part", ".claim") and now - status.st_mtime > _PART_S:
                 path.unlink(missing_ok=True)
             elif path.suffix == ".tile" or path.parent.name == "inputs":
-                total += status.st_size
-                found.append((status.st_mtime, status.st_size, path))
-        for used, size, path in sorted(found):
-            if total - removed <= limit or now - used < kept_s:
-                break
-            path.unlink(missing_ok=True)
-            removed += size
-        return removed
+                yield path, status
 
     def _put(self, path: Path, parts: list[bytes | memoryview]) -> int:
         """Write a file beside its place, and rename it; nothing is left of one that fails."""
