@@ -115,7 +115,7 @@ class Brokered:
         return note.read_text()
 
     def environment(self, user: str, token: str | None = None) -> dict[str, str]:
-        """Return what a shell in a user's server has in its environment, and nothing by which SLURM is found."""
+        """Return what a shell in a user's server has in its environment; nothing leads to SLURM."""
         own = self.slurm.environment(user)
         own.pop("SLURM_CONF")
         return own | {

@@ -6,6 +6,7 @@ A folder for each uid, and in it, for each id::
     ID.json   that it is sent: the hash of what was asked
     ID.out    what sbatch said, written by sbatch
     ID.err
+    ID.told   that the audit log has it
 
 The broker may be killed at any instant.  Whoever comes again with the same id
 waits until an sbatch that was left behind has ended, and reads what it said; where
@@ -81,6 +82,15 @@ class Entry:
             done = run(out=out, err=err, held=(self.lock,))
         texts = (self._path(name).read_text(errors="replace") for name in ("out", "err"))
         return Done(done.code, *texts)
+
+    @property
+    def told(self) -> bool:
+        """Whether the audit log has it."""
+        return self._path("told").exists()
+
+    def tell(self) -> None:
+        """Remember that the audit log has it."""
+        self._path("told").touch(mode=0o600)
 
     def found(self, said: str) -> Done:
         """Write down what sbatch would have said of a job that was found."""

@@ -47,7 +47,7 @@ VALUES = {
 """Options with a value, with their letters."""
 
 _MOST = 200
-_LONGEST = 4096
+_LONGEST = 8192
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f]")
 _DIRECTIVE = re.compile(rb"#SBATCH(?=[ \t])[ \t]*(.*)")
 

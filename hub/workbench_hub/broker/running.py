@@ -26,6 +26,8 @@ class Who:
     home: Path
     groups: tuple[int, ...] = ()
     accounts: tuple[str, ...] = ()
+    belongs: tuple[str, ...] = ()
+    """Names of groups of the policy."""
 
 
 @dataclass(frozen=True, slots=True)

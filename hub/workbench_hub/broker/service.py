@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from workbench.errors import ResourceExceeded, WorkbenchError
 from workbench_hub.broker import options, queries
 from workbench_hub.broker.callers import Caller
-from workbench_hub.broker.journal import Journal, number
+from workbench_hub.broker.journal import Entry, Journal, number
 from workbench_hub.broker.limits import Minute
 from workbench_hub.broker.rules import Refused, Rules
-from workbench_hub.broker.running import Done, Runner
-from workbench_hub.broker.submission import Asked, rebuild
+from workbench_hub.broker.running import Done, Runner, Who
+from workbench_hub.broker.submission import Asked, Submission, Surroundings, rebuild
 from workbench_hub.life.trail import Trail
 
 __all__ = ["COMMANDS", "Broker", "Request"]
@@ -27,7 +28,7 @@ COMMANDS = ("sbatch", *queries.QUERIES)
 """The commands that there are."""
 
 _LOG = logging.getLogger("workbench_hub.broker")
-_REFUSED_A_MINUTE = 30
+_REFUSED_A_MINUTE, _STRANGERS_A_MINUTE = 300, 30
 _LINE = 300
 
 
@@ -61,13 +62,19 @@ class Broker:
     rules : Rules
     journal : Journal
     trail : Trail
+    shown : callable
+        Returns the files and folders that a user's jobs see besides the home, and whether they may
+        change them: what a server of the user's sees.
     """
 
-    def __init__(self, rules: Rules, journal: Journal, trail: Trail) -> None:
-        self.rules, self.journal, self.trail = rules, journal, trail
+    def __init__(
+        self, rules: Rules, journal: Journal, trail: Trail, shown: Callable[[Who], list[tuple[Path, bool]]]
+    ) -> None:
+        self.rules, self.journal, self.trail, self.shown = rules, journal, trail, shown
         self.runner = Runner(rules)
         self._questions = Minute(rules.questions)
         self._refusals = Minute(_REFUSED_A_MINUTE)
+        self._strangers = Minute(_STRANGERS_A_MINUTE)
         self._sending: dict[int, Lock] = {}
 
     def answer(self, caller: Caller, request: Request) -> Done:
@@ -104,8 +111,9 @@ class Broker:
     def refused(self, name: str, error: WorkbenchError, details: dict[str, Any]) -> None:
         """Write a refusal down: some of them, where somebody is refused without end."""
         _LOG.warning("%s by %r refused: %s", details.get("command", "?"), name, error)
-        if self._refusals.admits(name or str(details.get("address", ""))):
-            why = {"why": str(error)[:_LINE]} | self._refusals.take()
+        bound = self._refusals if name else self._strangers
+        if bound.admits(name or str(details.get("address", ""))):
+            why = {"why": str(error)[:_LINE]} | bound.take()
             self.trail.write("job refused", name, "", details | why)
 
     def _sbatch(self, caller: Caller, request: Request) -> Done:
@@ -113,37 +121,43 @@ class Broker:
         who = caller.who
         if options.parse(request.words).has("version"):
             return self.runner.run(who, ["sbatch", "--version"])
-        submission = rebuild(asked, caller, self.rules, self.runner, self._numbers(caller))
-        run = partial(self.runner.run, who, submission.words, given=submission.script)
+        there = Surroundings(partial(self.shown, who), self._numbers(caller))
+        submission = rebuild(asked, caller, self.rules, self.runner, there)
         if submission.tests:
-            return run()
+            return self.runner.run(who, submission.words, given=submission.script)
         with self.journal.entry(who.uid, request.id) as entry:
             hashed = _hash(request)
-            if entry.hash:
-                if entry.hash != hashed:
-                    raise Refused("The id of the submission", "is that of another one of yours")
-                if known := entry.said:
-                    return known
-            # One of a user's at a time, so that all count those before.
-            with self._sending.setdefault(who.uid, Lock()):
-                mine = queries.owned(who, self.runner)
-                if entry.hash and (job := mine.ids.get(request.id)):
-                    parsable = "--parsable" in submission.words
-                    done = entry.found(f"{job}\n" if parsable else f"Submitted batch job {job}\n")
+            if entry.hash not in ("", hashed):
+                raise Refused("The id of the submission", "is that of another one of yours")
+            done = entry.said or self._send(caller, request, submission, entry, hashed)
+            if not entry.told:
+                details = _details(caller, request) | submission.about | {"image": caller.digest}
+                if done.code:
+                    details |= {"why": done.err.strip()[:_LINE]}
+                    self.trail.write("job not submitted", who.name, "", details)
                 else:
-                    self._admit(caller, mine.alive)
-                    done = entry.send(hashed, run)
-            details = _details(caller, request) | submission.about | {"image": caller.digest}
-            if done.code:
-                details |= {"why": done.err.strip()[:_LINE]}
-                self.trail.write("job not submitted", who.name, "", details)
-            else:
-                self.trail.write("job submitted", who.name, "", {**details, "job": number(done.out)})
+                    self.trail.write("job submitted", who.name, "", {**details, "job": number(done.out)})
+                    entry.tell()
         _LOG.info("sbatch by %r (%r): %s", who.name, caller.server, number(done.out) or done.code)
         return done
 
-    def _numbers(self, caller: Caller) -> Any:
-        return lambda: set(queries.owned(caller.who, self.runner).numbers)
+    def _send(
+        self, caller: Caller, request: Request, submission: Submission, entry: Entry, hashed: str
+    ) -> Done:
+        """Send a submission, unless there is a job of it: that of a broker that was killed."""
+        who = caller.who
+        # One of a user's at a time, so that each counts those before.
+        with self._sending.setdefault(who.uid, Lock()):
+            mine = queries.owned(who, self.runner)
+            if entry.hash and (job := mine.ids.get(request.id)):
+                parsable = "--parsable" in submission.words
+                return entry.found(f"{job}\n" if parsable else f"Submitted batch job {job}\n")
+            self._admit(caller, mine.alive)
+            run = partial(self.runner.run, who, submission.words, given=submission.script)
+            return entry.send(hashed, run)
+
+    def _numbers(self, caller: Caller) -> Callable[[], frozenset[str]]:
+        return lambda: queries.owned(caller.who, self.runner).numbers
 
     def _admit(self, caller: Caller, alive: int) -> None:
         if alive >= self.rules.jobs:

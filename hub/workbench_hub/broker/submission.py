@@ -61,9 +61,23 @@ class Submission:
         return {name: value for name, _, value in pairs if name in told}
 
 
-def rebuild(
-    asked: Asked, caller: Caller, rules: Rules, runner: Runner, owned: Callable[[], set[str]]
-) -> Submission:
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is asked only where it is needed.
+
+    Parameters
+    ----------
+    shown : callable
+        Returns files and folders that jobs see besides the home, and whether they may change them.
+    owned : callable
+        Returns the numbers of the user's jobs.
+    """
+
+    shown: Callable[[], list[tuple[Path, bool]]]
+    owned: Callable[[], frozenset[str]]
+
+
+def rebuild(asked: Asked, caller: Caller, rules: Rules, runner: Runner, there: Surroundings) -> Submission:
     """Make a submission anew.
 
     Parameters
@@ -74,8 +88,7 @@ def rebuild(
     rules : Rules
     runner : Runner
         By which links are followed as the user, who may see where they lead.
-    owned : callable
-        Returns the numbers of the user's jobs.
+    there : Surroundings
 
     Raises
     ------
@@ -98,11 +111,12 @@ def rebuild(
     if "array" in given:
         words.append(f"--array={values.array(given['array'], rules.array)}")
     if "dependency" in given:
-        words.append(f"--dependency={values.dependency(given['dependency'], owned)}")
+        words.append(f"--dependency={values.dependency(given['dependency'], there.owned)}")
     words += _account(given.get("account"), caller)
     words += _partition(given.get("partition"), rules)
     words += _places(given, caller, runner)
-    script = wrapped(caller, rules.launcher, asked.script, command.rest[1:])
+    seen = _seen(there.shown(), caller, runner)
+    script = wrapped(caller, rules.launcher, seen, asked.script, command.rest[1:])
     return Submission(("sbatch", *words), script, "test-only" in given)
 
 
@@ -115,12 +129,26 @@ def comment(caller: Caller, id: str) -> str:
     return f"broker user={safe_name(caller.who.name)} server={server} image={caller.digest} id={id}"
 
 
-def wrapped(caller: Caller, launcher: Path, script: bytes, arguments: Sequence[str]) -> bytes:
+def wrapped(
+    caller: Caller, launcher: Path, seen: Sequence[str], script: bytes, arguments: Sequence[str]
+) -> bytes:
     """Return the script that SLURM gets: it runs the user's in the image, and does nothing else.
 
-    The user's is in it as signs that mean nothing to a shell.
+    The user's is in it as signs that mean nothing to a shell.  What a site's wb-exec shows to
+    everybody stays outside, munge's socket for one: by that a job would get around the broker.
     """
-    words = [str(launcher), caller.digest, "--", _PYTHON, "-I", "-c", _BEGIN, *arguments]
+    words = [
+        str(launcher),
+        "--home-only",
+        *seen,
+        caller.digest,
+        "--",
+        _PYTHON,
+        "-I",
+        "-c",
+        _BEGIN,
+        *arguments,
+    ]
     text = base64.encodebytes(script).decode()
     return (
         "#!/bin/sh\n"
@@ -128,6 +156,19 @@ def wrapped(caller: Caller, launcher: Path, script: bytes, arguments: Sequence[s
         f"exec {shlex.join(words)} <<'END OF SCRIPT'\n"
         f"{text}END OF SCRIPT\n"
     ).encode()
+
+
+def _seen(shown: Sequence[tuple[Path, bool]], caller: Caller, runner: Runner) -> list[str]:
+    """Return the words of wb-exec for what a job sees besides the home, as far as its user gets there."""
+    paths = [str(path) for path, _ in shown]
+    said = runner.run(caller.who, ["stat", "--format=%n", "--", *paths]).out if paths else ""
+    there = {*said.splitlines()}
+    return [
+        word
+        for path, writable in shown
+        if str(path) in there
+        for word in ("--write" if writable else "--read", str(path))
+    ]
 
 
 def _script(script: bytes, rules: Rules) -> None:
@@ -190,6 +231,6 @@ def _places(given: dict[str, str], caller: Caller, runner: Runner) -> list[str]:
     for path, end in zip(followed, ends, strict=True):
         if not end.is_relative_to(root):
             name = next(name for name, value in places.items() if value == path)
-            led = "" if str(end) == path else f" (it leads to {end})"
-            raise Refused(f"--{name}={path[:200]}", f"is not below your home {home}{led}")
+            led = "" if str(end) == path else f": it leads to {end}"
+            raise Refused(f"--{name}={given.get(name, path)[:80]}", f"is not below your home {home}{led}")
     return [f"--{name}={path}" for name, path in places.items()]

@@ -11,7 +11,7 @@ from workbench_hub.broker.rules import Refused
 __all__ = ["array", "below", "dependency", "matching", "pattern", "tasks"]
 
 _RANGE = re.compile(r"(\d{1,7})(?:-(\d{1,7})(?::(\d{1,7}))?)?")
-_ARRAY = re.compile(r"[\d,:-]{1,2000}(%[1-9]\d{0,6})?")
+_ARRAY = re.compile(r"[\d,:-]{1,8000}(%[1-9]\d{0,6})?")
 _AFTER = re.compile(
     r"(after|afterany|afterok|afternotok|aftercorr):(\d{1,10}(?:_\d{1,7})?(?::\d{1,10}(?:_\d{1,7})?)*)"
 )
@@ -83,7 +83,7 @@ def array(value: str, most: int) -> str:
     return value
 
 
-def dependency(value: str, owned: Callable[[], set[str]]) -> str:
+def dependency(value: str, owned: Callable[[], frozenset[str]]) -> str:
     """Return what a job waits for, if that is its user's own.
 
     Parameters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from workbench_hub.broker.rules import Rules
 from workbench_hub.broker.running import Who
 from workbench_hub.broker.service import Broker
 from workbench_hub.deployment import Deployment
-from workbench_hub.identity import gids, identify
+from workbench_hub.identity import Identity, gids, identify
 from workbench_hub.life.trail import Trail
 from workbench_hub.life.wiring import audit_of
 from workbench_hub.names import safe_name
+from workbench_hub.volumes.mounts import mounts
 
 __all__ = ["NAME", "broker_of", "callers_of", "configure"]
 
@@ -60,7 +62,15 @@ def broker_of(d: Deployment) -> Broker:
     if scheduler is None:
         raise Unavailable("The broker", "has no cluster", "`slurm.cluster` of the policy names one.")
     rules = Rules(scheduler.conf, Path(scheduler.launcher), d.policy.slurm.partition)
-    return Broker(rules, Journal(d.state / NAME), Trail(audit_of(d)))
+
+    def shown(who: Who) -> list[tuple[Path, bool]]:
+        policy, at = Deployment(d.settings).policy, datetime.now(UTC)
+        identity = Identity(who.name, who.uid, who.gid, who.belongs)
+        folders = d.state / "folders"
+        found = mounts(identity, policy, d.archive, at, homes=d.homes, folders=folders)
+        return [(mount.target, not mount.read_only) for mount in found if mount.target != who.home]
+
+    return Broker(rules, Journal(d.state / NAME), Trail(audit_of(d)), shown)
 
 
 def callers_of(d: Deployment) -> Callers:
@@ -72,6 +82,6 @@ def callers_of(d: Deployment) -> Callers:
         policy = Deployment(d.settings).policy
         found = identify(name, policy, auth_state, register=d.state / "hub" / "uids.json")
         home = d.homes / safe_name(name)
-        return Who(name, found.uid, found.gid, home, gids(found, policy), found.accounts)
+        return Who(name, found.uid, found.gid, home, gids(found, policy), found.accounts, found.groups)
 
     return Callers(api, d.tokens[NAME], who)
