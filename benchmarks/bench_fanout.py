@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import itertools
+import json
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,9 @@ from distributed import Client, LocalCluster
 from obspy import Stream, Trace, UTCDateTime
 
 import workbench as wb
+from benchmarks import simulated
 from benchmarks.harness import Row, alternate, clock
 from workbench.archive import Archive
-from workbench.archive.layout import place
 from workbench.calls import Policy
 from workbench.jobs.planning import plan
 from workbench.jobs.tilestore import TileStore
@@ -56,31 +57,14 @@ def measure() -> list[Row]:
         each = (rows[0].ours_s - rows[0].peer_s) / 504
         rows.append(Row("overhead of each of them", each, target="< 0.005 s"))
         rows += _on_a_worker(archive, folder, some)
-        for number in (1, 4, 16):
-            run = partial(_mapped, archive, folder, _ids(number), 1, "1D")
-            run()
-            rows.append(_growth(number, run))
+        rows += [_growth(archive, number) for number in (1, 4, 16)]
         rows.append(_planning(Path(folder)))
         return rows
 
 
 def _planning(folder: Path) -> Row:
     """Plan a year of 274 channels in tiles of a day: files listed and index read, nothing computed."""
-    root = folder / "year"
-    out = io.BytesIO()
-    for day in range(365):
-        trace = Trace(np.arange(200, dtype=np.int32), {"network": "XX", "channel": "VHZ", "station": "S000"})
-        trace.stats.update({"starttime": _BEGIN + day * 86400, "sampling_rate": 200 / 86400})
-        out.seek(0)
-        Stream([trace]).write(out, format="MSEED", reclen=512)
-        for number in range(274):
-            record = bytearray(out.getvalue())
-            record[8:13] = b"S%03d " % number
-            path = root / place(f"XX.S{number:03d}..VHZ", _BEGIN.ns // (86400 * 10**9) + day)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(record)
-            os.utime(path, (path.stat().st_mtime - 60,) * 2)
-    archive = Archive(root)
+    archive = simulated.year(folder / "year", channels=274, days=365)
 
     def tiles() -> int:
         store, policy = TileStore(folder / "x"), Policy(sources=[archive])
@@ -151,10 +135,24 @@ def _on_a_worker(archive: Archive, folder: str, ids: list[str]) -> list[Row]:
     return [row, Row("more for each of them, on a worker", each, target="< 0.005 s")]
 
 
-def _growth(number: int, run: Callable[[], Any]) -> Row:
-    seconds = statistics.median(clock(run) for _ in range(3))
+def _growth(archive: Archive, number: int) -> Row:
+    """Measure so many tiles in a process of their own, whose memory nobody else has grown."""
+    code = f"from benchmarks.bench_fanout import grow; grow({str(archive.root)!r}, {number})"
+    root = Path(__file__).parents[1]
+    said = subprocess.run([sys.executable, "-c", code], cwd=root, check=True, capture_output=True, text=True)
+    seconds, peak = json.loads(said.stdout.splitlines()[-1])
     words = f"{number} channel-day{'' if number == 1 else 's'}, a tile each"
-    return Row(words, seconds, target="linear")
+    return Row(words, seconds, memory_mib=peak, target="linear, memory flat")
+
+
+def grow(root: str, number: int) -> None:
+    """Say how long so many channel-days take, and the most memory that this process had."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = partial(_mapped, Archive(root), folder, _ids(number), 1, "1D")
+        run()
+        seconds = statistics.median(clock(run) for _ in range(3))
+    status = Path("/proc/self/status").read_text()
+    print(json.dumps([seconds, int(status.partition("VmHWM:")[2].split()[0]) / 1024]))
 
 
 def _archive(root: Path, channels: int) -> Archive:
