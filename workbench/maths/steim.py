@@ -195,6 +195,17 @@ def summed(
     -------
     bool
         Whether all records are good; if not, the rows are spoilt.
+
+    Examples
+    --------
+    The first two of the samples 5, 6, 4, which one frame holds, and the last:
+
+    >>> frame = np.zeros(16, ">i4")
+    >>> frame[0], frame[1], frame[2], frame[3] = 1 << 24, 5, 4, 0x0001FE00
+    >>> one, rows = np.array([0]), np.zeros((2, 6), np.int64)
+    >>> records = frame.view(np.uint8), one, one + 64, one + 3, np.uint8([1]), np.array([True])
+    >>> summed(*records, 0, np.array([0, 2, 3]), rows), rows[:, :2].tolist()
+    (True, [[2, 11], [1, 4]])
     """
     _check(buffer, first, stop)
     if not first.size:
