@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from dockerd import Daemon
     from slurmed import Slurm
 
+# Helpers are no tests, and some of them declare kernels where they are imported.
+collect_ignore = ["helpers"]
+
 REQUIRED = frozenset(filter(None, os.environ.get("REQUIRE", "").split(",")))
 """Components whose absence is a failure: ``REQUIRE=shared,slurm,docker,browser``."""
 

@@ -57,7 +57,7 @@ def test_no_module_is_a_house_of_its_own():
 
 def test_nothing_tracked_names_a_machine_or_a_registry():
     registries = re.compile(
-        r"(?i)pypi\.org|pythonhosted|registry\.npmjs|files\.pythonhosted|/root/|/home/[a-z]+/"
+        r"(?i)pypi\.org|pythonhosted|registry\.npmjs|files\.pythonhosted|(?<![}\w])/root/|/home/[a-z]+/"
     )
     found = [
         f"{path.relative_to(ROOT)}: {match.group()}"

@@ -115,6 +115,12 @@ def located(waveforms: Waveforms, stations: Stations) -> Triggers:
     return Triggers(rows)
 
 
+@kernel(per="channel")
+def sited(waveforms: Waveforms, stations: Stations | None = None) -> Triggers:
+    """Give the elevation of the station as the peak, where it is known."""
+    return peaks(waveforms) if stations is None else located(waveforms, stations)
+
+
 @kernel(per="station", lead=30.0, trail=20.0)
 def smooth(waveforms: Waveforms) -> Waveforms:
     """Average over the 10 s before and after."""

@@ -197,6 +197,13 @@ def test_a_key_changes_with_the_metadata_of_its_station(told, archive, store):
     assert {key[0] for key in before if before[key] != after[key]} == {"XX.A..LHZ"}
 
 
+def test_stations_that_may_be_left_out_are_named_where_the_archive_has_some(told, archive, store):
+    assert not any("stations" in tile.inputs for tile in planned("told.sited", archive, store))
+    site = Station("A", 1.0, 2.0, 100.0)
+    archive.stations.add(Inventory(networks=[Network("XX", stations=[site])]))
+    assert all("stations" in tile.inputs for tile in planned("told.sited", archive, store, "XX.A.*.*"))
+
+
 def test_a_year_of_a_network_is_planned_while_it_is_gone_through(tmp_path, store):
     """Planning streams, and its time grows with the tiles: 3,650 of them in the time of a few."""
     asked = planned("triggers.sta_lta", year(tmp_path / "year", 10), store, "*.*.*.*")

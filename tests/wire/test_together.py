@@ -196,6 +196,8 @@ def test_a_dataset_on_a_grid_has_every_time_between():
     assert found.sizes["time"] == 5
     assert found.availability.values[0, 1:4].tolist() == [0.0] * 3
     assert together("Dataset", parts, grid=3 * MINUTE).sizes["time"] == 2
+    year = [pack(cube("a", [0])), pack(cube("a", [364 * 1440]))]
+    assert together("Dataset", year, grid=1440 * MINUTE).sizes["time"] == 365
 
 
 def test_whole_numbers_become_floats_where_nothing_says_what_an_empty_cell_is():

@@ -39,6 +39,10 @@ _INPUT_NAMES = {
     "Triggers": "triggers",
     "Spans": "spans",
 }
+_COPIES = {"Waveforms": "as_stream({}).copy()", "Picks": "{}"} | dict.fromkeys(
+    ("Stations", "Events", "Triggers", "Spans"), "{}.copy()"
+)
+"""How each is taken so that it is the script's own; waveforms may come as a cube."""
 _UNIT_NAMES = (
     ("Hertz", r".*freq.*|corner|f_?(min|max|low|high)|.*_hz"),
     ("Kilometres", r".*dist.*|.*radius.*|.*_km"),
@@ -127,10 +131,7 @@ class _Adoption:
         shown = [f"{new}: {self.data[old]}" for old, new in inputs.items()]
         keys = [f"{key}: {types[key]} = {_literal(value)}" for key, value in self.settings.items()]
         head = ", ".join([*shown, *(["*", *keys] if keys else [])])
-        copies = [
-            f"    {old} = {new}.copy()\n" if self.data[old] != "Picks" else f"    {old} = {new}\n"
-            for old, new in inputs.items()
-        ]
+        copies = [f"    {old} = {_COPIES[self.data[old]].format(new)}\n" for old, new in inputs.items()]
         body = textwrap.indent("\n".join(ast.unparse(node) for node in self._body()), "    ")
         code = (
             f'@kernel(per="network", cut=False)\ndef {self.name}({head}) -> {returns}:\n'
@@ -147,6 +148,8 @@ class _Adoption:
             "workbench.kernel": ["kernel"],
             "workbench.nouns": sorted({*self.data.values(), returns}),
         }
+        if "Waveforms" in self.data.values():
+            imports["workbench.kernels._segments"] = ["as_stream"]
         if units:
             imports["workbench.units"] = units
         if _PURE in types.values():

@@ -15,6 +15,8 @@ from typing import Any
 from workbench import wire
 from workbench.archive import Selection, Source, parse_selections
 from workbench.archive.extents import Holds
+from workbench.archive.stations import station_files
+from workbench.archive.trees import Tree
 from workbench.calls import Call, Policy, keys
 from workbench.calls.inputs import combine, resolve
 from workbench.calls.results import user_name
@@ -133,7 +135,8 @@ def plan(
     sources = tuple(rules.archives())
     target = store or TileStore()
     target.open()
-    stations, shared, prints = _data(kernel, waveforms, data, chosen, rules, target)
+    trees = [source.index.tree for _, source in _indexed(sources)]
+    stations, shared, prints = _data(kernel, waveforms, data, chosen, trees, rules, target)
     cut = _cut(kernel, checked, tile)
     plain = json.loads(checked.model_dump_json())
     code, environment = keys.code_version(kernel), keys.environment()["digest"]
@@ -141,7 +144,6 @@ def plan(
         {name: {"sha256": value} for name, value in sorted(prints.items())}
     )
     holds = [(number, Holds(source.index, _files(source, chosen))) for number, source in _indexed(sources)]
-    trees = [source.index.tree for _, source in _indexed(sources)]
     base += json.dumps([_FORMAT, code, environment, [tree.full("") for tree in trees]]).encode()
     tiles = Tiles(holds, chosen, kernel.per, cut, base, waveforms, stations, trees=trees, max_bytes=max_bytes)
     job = Job(
@@ -217,6 +219,7 @@ def _data(
     waveforms: str,
     data: Mapping[str, Any],
     chosen: Sequence[Selection],
+    trees: Sequence[Tree],
     policy: Policy,
     store: TileStore,
 ) -> tuple[dict[str, Sequence[Selection]], dict[str, Any], dict[str, str]]:
@@ -228,6 +231,8 @@ def _data(
         if item.name == waveforms:
             continue
         value = data.get(item.name)
+        if value is None and not item.required and not _any_stations(trees, chosen):
+            continue
         if "Stations" in item.nouns and (value is None or (asked := _selections(value))):
             # Stations come from the archive that the waveforms come from, unless they are given.
             stations[item.name] = chosen if value is None else parse_selections(asked)
@@ -242,6 +247,10 @@ def _data(
                 kernel.id, f"input '{item.name}' is missing", f"It takes {' or '.join(item.nouns)}."
             )
     return stations, shared, prints
+
+
+def _any_stations(trees: Sequence[Tree], chosen: Sequence[Selection]) -> bool:
+    return any(station_files(tree, selection) for tree in trees for selection in chosen)
 
 
 def _selections(value: Any) -> list[Any]:

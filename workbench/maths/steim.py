@@ -198,14 +198,14 @@ def summed(
 
     Examples
     --------
-    The frame of `steim`: three samples, their sum 15, and that of their squares 77:
+    The first two of the samples 5, 6, 4, which one frame holds, and the last:
 
     >>> frame = np.zeros(16, ">i4")
     >>> frame[0], frame[1], frame[2], frame[3] = 1 << 24, 5, 4, 0x0001FE00
-    >>> one, rows = np.array([0]), np.zeros((1, 6), np.int64)
-    >>> good = np.uint8([1]), np.array([True]), 0, np.array([0, 3]), rows
-    >>> summed(frame.view(np.uint8), one, one + 64, one + 3, *good), rows.tolist()
-    (True, [[3, 15, 0, 77, 4, 6]])
+    >>> one, rows = np.array([0]), np.zeros((2, 6), np.int64)
+    >>> records = frame.view(np.uint8), one, one + 64, one + 3, np.uint8([1]), np.array([True])
+    >>> summed(*records, 0, np.array([0, 2, 3]), rows), rows[:, :2].tolist()
+    (True, [[2, 11], [1, 4]])
     """
     _check(buffer, first, stop)
     if not first.size:

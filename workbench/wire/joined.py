@@ -116,7 +116,8 @@ class Frame:
         times = self.axes.get("time")
         if grid and times is not None and times.labels is not None and times.size:
             first, last = int(times.labels.min()), int(times.labels.max())
-            every = np.arange(first, last + 1, grid)
+            # Numpy counts the steps in floating point, which loses one of a year's.
+            every = first + np.arange((last - first) // grid + 1) * grid
             # Times that do not lie on the grid are no windows of it.
             if len(every) > times.size and not (times.labels.astype(np.int64) - first).__mod__(grid).any():
                 times.labels, times.same, times.size = every.astype(times.labels.dtype), False, len(every)
