@@ -65,6 +65,11 @@ def host(c: Any, d: Deployment) -> None:
     c.JupyterHub.template_paths = [str(pages.TEMPLATES)]
     c.Authenticator.admin_users = set(d.policy.admins)
     authenticators.configure(c, d.policy, d.state, d.passwords)
+    if d.brokered:
+        from workbench_hub.broker import wiring
+
+        wiring.configure(c, d)
+        spawner.environment = {"WORKBENCH_BROKER": f"http://{d.ip}:{d.ports['broker']}"}
 
 
 PROFILES = {"embedded": embedded, "host": host}

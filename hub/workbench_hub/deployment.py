@@ -211,6 +211,13 @@ class Deployment(Supervised):
 
         return scheduling.found(self.run) if self.on_host else None
 
+    @property
+    def brokered(self) -> bool:
+        """Whether users' servers get to the cluster by the broker."""
+        if not self.policy_in_force.is_file() or self.slurm is None:
+            return False
+        return self.policy.slurm.access == "broker"
+
     @cached_property
     def tokens(self) -> dict[str, str]:
         """Tokens by which the processes know each other."""

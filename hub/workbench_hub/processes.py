@@ -80,6 +80,7 @@ def listed(deployment: Deployment) -> list[Process]:
         for name, entry in listed.items()
         if deployment.profile in entry.get("profiles", [deployment.profile])
         and (own_postgres or name != "postgres")
+        and (name != "broker" or deployment.brokered)
     ]
 
 

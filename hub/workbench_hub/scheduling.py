@@ -142,14 +142,14 @@ def _munge(scheduler: Scheduler) -> Access:
     )
 
 
-ACCESS: Mapping[str, Callable[[Scheduler], Access]] = {"munge": _munge}
+def _broker(_: Scheduler) -> Access:
+    """Return no way to SLURM itself: door and address of the broker are the deployment's own."""
+    # Its jobs are in their image already: what runs things there is found in it.
+    return Access(environment={"WORKBENCH_LAUNCHER": "wb-exec"})
+
+
+ACCESS: Mapping[str, Callable[[Scheduler], Access]] = {"munge": _munge, "broker": _broker}
 """What each way of access adds."""
-
-
-def remember(run: Path, scheduler: Scheduler | None) -> None:
-    """Write down which cluster there is."""
-    said = {"conf": str(scheduler.conf), "own": str(scheduler.own or "")} if scheduler else {}
-    write(run / NOTE, json.dumps(said) + "\n", mode=0o600)
 
 
 def found(run: Path) -> Scheduler | None:

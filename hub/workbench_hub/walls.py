@@ -49,6 +49,8 @@ def plan(deployment: Deployment, *, renew: bool = False) -> network.Plan:
     doors = [network.Door("hub", ports["hub"]), network.Door("web services", ports["api"])]
     if (scheduler := deployment.slurm) is not None:
         doors += scheduling.access(scheduler, deployment.policy.slurm).doors
+    if deployment.brokered:
+        doors.append(network.Door("the broker", ports["broker"]))
     name = network.bridge_name(deployment.state)
     egress = deployment.policy.egress
     return network.planned(egress, doors, deployment.state, deployment.run, name, renew=renew)

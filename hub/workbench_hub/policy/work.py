@@ -148,8 +148,8 @@ class Slurm(Part):
 
     cluster: Annotated[str, StringConstraints(pattern=r"^(auto|own|none|/.+)$")] = "auto"
     """`own` (started here), `none`, the path of a site's slurm.conf, or `auto`: `own` where it can be."""
-    access: Literal["munge"] = "munge"
-    """How users' servers get to it: `munge` (SLURM's own commands, with munge's socket)."""
+    access: Literal["munge", "broker"] = "munge"
+    """How users' servers get to it: by `munge` (SLURM's own commands, a socket) or the `broker` alone."""
     accounts: tuple[Label, ...] = ()
     """Every account there is; empty: any may be named."""
     partition: Annotated[str, StringConstraints(pattern=r"^[\w.-]*$")] = ""
