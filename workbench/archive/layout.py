@@ -125,13 +125,14 @@ def day_files(root: Path | Tree, selection: Selection, *, margin: int = 1) -> It
     last = 10**6 if selection.endtime is None else day_of(selection.endtime.ns) + margin
     folders = ",".join(f"{code}.D" for code in selection.channel.split(","))
     for year in named(tree, "", "*"):
-        if not (len(year) == 4 and year.isdigit() and _year_in(int(year), first, last)):
+        ends = _endings(int(year), first, last) if len(year) == 4 and year.isdigit() else None
+        if not ends:
             continue
         for network in named(tree, year, selection.network):
             for station in named(tree, f"{year}/{network}", selection.station):
                 below = f"{year}/{network}/{station}"
                 for folder in named(tree, below, folders):
-                    yield from _in_folder(tree, f"{below}/{folder}", selection, first, last)
+                    yield from _in_folder(tree, f"{below}/{folder}", selection, ends)
 
 
 def day_file(root: Path | Tree, path: str) -> DayFile | None:
@@ -142,12 +143,13 @@ def day_file(root: Path | Tree, path: str) -> DayFile | None:
     return next(_there(tree_of(root), [(path, found[0], found[1])]), None)
 
 
-def _in_folder(tree: Tree, folder: str, selection: Selection, first: int, last: int) -> Iterator[DayFile]:
+def _in_folder(tree: Tree, folder: str, selection: Selection, ends: frozenset[str]) -> Iterator[DayFile]:
     wanted = []
     chosen: dict[str, bool] = {}
     for name in tree.names(folder):
-        found = parse(f"{folder}/{name}")
-        if found is None or found[2] != "D" or not first <= found[1] <= last:
+        # Of a year only the days asked for are looked at any closer.
+        found = parse(f"{folder}/{name}") if name[-9:] in ends else None
+        if found is None or found[2] != "D":
             continue
         # A folder has a file a day, and few channels.
         if found[0] not in chosen:
@@ -164,8 +166,10 @@ def _there(tree: Tree, wanted: list[tuple[str, str, int]]) -> Iterator[DayFile]:
             yield DayFile(path, seed_id, day, *status)
 
 
-def _year_in(year: int, first: int, last: int) -> bool:
+def _endings(year: int, first: int, last: int) -> frozenset[str]:
+    """Return how the names of the days of a year end that lie in a span of days."""
     if year < 1900:
-        return False
-    begin, end = (UTCDateTime(y, 1, 1).ns // DAY_NS for y in (year, year + 1))
-    return begin <= last and first < end
+        return frozenset()
+    begin = datetime.date(year, 1, 1).toordinal() - _1970
+    days = range(max(first - begin, 0), min(last - begin + 1, 365 + isleap(year)))
+    return frozenset(f".{year:04d}.{day + 1:03d}" for day in days)
