@@ -167,7 +167,7 @@ def status(cluster: Cluster) -> None:
 
 
 def _register() -> None:
-    for name in ("doctor", "image", "user"):
+    for name in ("doctor", "image", "usage", "user"):
         main.add_command(getattr(import_module(f"workbench_slurm.{name}_commands"), name))
 
 

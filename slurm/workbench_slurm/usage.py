@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from workbench_slurm.cluster import Cluster
 
-__all__ = ["JobUsage", "used"]
+__all__ = ["JobUsage", "Total", "totals", "used"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,58 @@ class JobUsage:
     cpu_seconds: float | None
     memory: int | None
     exit_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What the jobs of a user used that were counted on an account.
+
+    Parameters
+    ----------
+    user, account : str
+        A uid, where SLURM knew no name; empty, where it knew no account.
+    jobs : int
+    hours : float
+        From begin to end, of all jobs together.
+    cpu_hours : float
+        As far as control groups counted.
+    memory_peak : int
+        The most that one job had on a node, bytes.
+    """
+
+    user: str
+    account: str
+    jobs: int
+    hours: float
+    cpu_hours: float
+    memory_peak: int
+
+
+def totals(rows: Iterable[JobUsage], since: float, until: float) -> list[Total]:
+    """Return the totals by user and account of the jobs that ended from one time to another.
+
+    Examples
+    --------
+    >>> row = JobUsage(1, 20101, "anna", "volcano", ("n1",), 0.0, 7200.0, 3600.0, 2**30, "0:0")
+    >>> totals([row, row], 0, 10000)
+    [Total(user='anna', account='volcano', jobs=2, hours=4.0, cpu_hours=2.0, memory_peak=1073741824)]
+    """
+    by: dict[tuple[str, str], list[JobUsage]] = {}
+    for row in rows:
+        # One that runs on has no end, and one that never began has no begin.
+        if since <= row.ended < until:
+            by.setdefault((row.user or str(row.uid), row.account), []).append(row)
+    return [
+        Total(
+            user,
+            account,
+            len(those),
+            sum(row.ended - row.begun for row in those if row.begun <= row.ended) / 3600,
+            sum(row.cpu_seconds or 0.0 for row in those) / 3600,
+            max(row.memory or 0 for row in those),
+        )
+        for (user, account), those in sorted(by.items())
+    ]
 
 
 def used(cluster: Cluster) -> list[JobUsage]:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -21,6 +21,7 @@ from workbench_hub.life.audit import AuditLog
 from workbench_hub.life.clock import TOLERANCE, Clock, skew
 from workbench_hub.life.culler import Culler, Key, Rules
 from workbench_hub.life.jobs import JobsOf
+from workbench_hub.life.jobusage import JobUsage
 from workbench_hub.life.meters import Meter, Reading
 from workbench_hub.life.metrics import Metrics
 from workbench_hub.life.notices import Announcements, Board, Notice, notice_of
@@ -54,6 +55,8 @@ class Means:
     cull_every, look_every : timedelta
     neighbours : dict
         Addresses of those whose clocks are compared with ours, by their names.
+    job_usage : JobUsage
+        What jobs used on the cluster.
     """
 
     hub: Hub
@@ -68,6 +71,7 @@ class Means:
     cull_every: timedelta = timedelta(minutes=5)
     look_every: timedelta = timedelta(seconds=30)
     neighbours: tuple[tuple[str, str], ...] = ()
+    job_usage: JobUsage = field(default_factory=lambda: JobUsage(None))
 
 
 class Life:

@@ -6,8 +6,10 @@ nothing at the hub but say who asks.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
+import logging
 import secrets
 from datetime import UTC, datetime
 from typing import Any
@@ -26,6 +28,7 @@ __all__ = ["NAME", "application", "month"]
 NAME = "usage"
 """Name of the service at the hub."""
 
+_LOG = logging.getLogger("workbench_hub.life")
 _PAGES = Environment(loader=PackageLoader("workbench_hub.life", "pages"), autoescape=True)
 
 
@@ -121,8 +124,11 @@ class _OfUser(HubOAuthenticated, RequestHandler):
     def admin(self) -> bool:
         return bool(self.current_user.get("admin"))
 
-    def totals(self) -> tuple[str, list[dict[str, Any]]]:
-        """Return the month that is asked for, and what each user who may be seen used in it."""
+    async def totals(self) -> tuple[str, list[dict[str, Any]], list[dict[str, Any]]]:
+        """Return the month that is asked for, and what each user who may be seen used in it.
+
+        By their servers, and by their jobs.
+        """
         try:
             since, until = month(self.get_argument("month", ""))
         except ValueError as error:
@@ -131,15 +137,20 @@ class _OfUser(HubOAuthenticated, RequestHandler):
             found = self.life.means.usage.totals(since, until)
         except WorkbenchError as error:
             raise HTTPError(503, "%s", error) from error
+        try:
+            jobs = await asyncio.to_thread(self.life.means.job_usage.totals, since, until)
+        except WorkbenchError as error:
+            _LOG.warning("what jobs used is not known: %s", error)
+            jobs = []
         seen = [describe(total) for total in found if self.admin or total.user == self.name]
-        return f"{since:%Y-%m}", seen
+        return f"{since:%Y-%m}", seen, [row for row in jobs if self.admin or row["user"] == self.name]
 
 
 class _Usage(_OfUser):
     @authenticated
-    def get(self) -> None:
-        label, totals = self.totals()
-        self.finish({"month": label, "users": totals})
+    async def get(self) -> None:
+        label, totals, jobs = await self.totals()
+        self.finish({"month": label, "users": totals, "jobs": jobs})
 
 
 class _Notices(_OfUser):
@@ -152,8 +163,8 @@ class _Notices(_OfUser):
 
 class _Page(_OfUser):
     @authenticated
-    def get(self) -> None:
-        label, totals = self.totals()
+    async def get(self) -> None:
+        label, totals, jobs = await self.totals()
         own = [(server, reading) for server, reading in self.life.servers if server.user == self.name]
         page = _PAGES.get_template("usage.html").render(
             user=self.name,
@@ -161,6 +172,7 @@ class _Page(_OfUser):
             month=label,
             own=next((total for total in totals if total["user"] == self.name), None),
             totals=totals,
+            jobs=jobs,
             servers=own,
             notices=html(self.life.notices(self.name, self.current_user.get("groups", ()))),
             hub=self.hub_auth.hub_prefix,

@@ -16,6 +16,7 @@ from workbench_hub.life import lab
 from workbench_hub.life.audit import AuditLog
 from workbench_hub.life.culler import Rules
 from workbench_hub.life.jobs import JobsOf, no_jobs
+from workbench_hub.life.jobusage import JobUsage
 from workbench_hub.life.meters import Containers, Meter, Processes
 from workbench_hub.life.metrics import Metrics
 from workbench_hub.life.notices import Announcements, Board, Shown, html
@@ -112,6 +113,7 @@ def means(d: Deployment, jobs_of: JobsOf | None = None, look_every: timedelta = 
         look_every=look_every,
         neighbours=_neighbours(d),
         cull_every=culling.every if culling is not None else Means.cull_every,
+        job_usage=JobUsage(scheduler),
     )
 
 
