@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 
@@ -18,10 +19,24 @@ from workbench.errors import InvalidSetting, Unavailable
 from workbench_hub import scheduling
 from workbench_hub.containers.catalogue import choose_image
 from workbench_hub.deployment import Deployment
+from workbench_hub.policy import Policy
 from workbench_hub.policy.work import Slurm
 from workbench_hub.scheduling import Scheduler
+from workbench_hub.volumes.mounts import exposed
 
-__all__ = ["PROGRAM", "add_images", "ask", "check", "directory", "enrol", "prepare", "run", "stop", "why_not"]
+__all__ = [
+    "PROGRAM",
+    "add_images",
+    "ask",
+    "check",
+    "directory",
+    "enrol",
+    "prepare",
+    "run",
+    "shown_to_jobs",
+    "stop",
+    "why_not",
+]
 
 PROGRAM = Path(sys.executable).with_name("workbench-slurm")
 
@@ -38,7 +53,7 @@ def directory(deployment: Deployment) -> Path:
     return deployment.state / "slurm"
 
 
-def check(deployment: Deployment, rules: Slurm) -> None:
+def check(deployment: Deployment, policy: Policy) -> None:
     """See that there can be the cluster that the policy asks for.
 
     Raises
@@ -46,7 +61,8 @@ def check(deployment: Deployment, rules: Slurm) -> None:
     InvalidSetting, Unavailable
         If there cannot.
     """
-    if rules.cluster == "own" and (reason := why_not(deployment)):
+    rules = policy.slurm
+    if rules.cluster == "own" and (reason := why_not(deployment, policy)):
         raise Unavailable("slurm.cluster: own", reason, "Mend that, or write `none` into the policy.")
     if rules.cluster.startswith("/") and not Path(rules.cluster).is_file():
         raise InvalidSetting(
@@ -70,8 +86,8 @@ def prepare(deployment: Deployment, say: Callable[[str], None]) -> Scheduler | N
         If there is not the cluster that the policy asks for.
     """
     rules = deployment.policy.slurm
-    check(deployment, rules)
-    reason = why_not(deployment) if rules.cluster == "auto" else ""
+    check(deployment, deployment.policy)
+    reason = why_not(deployment, deployment.policy) if rules.cluster == "auto" else ""
     scheduler = None
     if rules.cluster.startswith("/"):
         scheduler = Scheduler(Path(rules.cluster))
@@ -87,8 +103,8 @@ def prepare(deployment: Deployment, say: Callable[[str], None]) -> Scheduler | N
     return scheduler
 
 
-def why_not(deployment: Deployment) -> str:
-    """Return why there can be none here, or nothing."""
+def why_not(deployment: Deployment, policy: Policy) -> str:
+    """Return why there can be no cluster of our own here, or nothing."""
     path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     absent = [package for program, package in _DAEMONS.items() if not shutil.which(program, path=path)]
     if absent:
@@ -97,7 +113,19 @@ def why_not(deployment: Deployment) -> str:
         return f"there is no {PROGRAM}"
     if any(deployment.state.is_relative_to(place) for place in _SHADOWED):
         return f"{deployment.state} is hidden from jobs, which have a /tmp of their own"
-    return ""
+    return shown_to_jobs(deployment, policy)
+
+
+def shown_to_jobs(deployment: Deployment, policy: Policy) -> str:
+    """Return what jobs would see of the archive that the policy hides from their users, or nothing.
+
+    A job is a process of this machine and in no container.
+    """
+    open_to_all = next(exposed(policy, deployment.archive, datetime.now(UTC)), None)
+    if open_to_all is None:
+        return ""
+    remedy = "let its group alone into it (chgrp, chmod o-rwx), and into others like it"
+    return f"jobs would see {open_to_all}, which the policy does not show to everybody; {remedy}"
 
 
 def _start(deployment: Deployment, rules: Slurm) -> Scheduler:

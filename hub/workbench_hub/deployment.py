@@ -148,6 +148,7 @@ class Deployment(Supervised):
             private.mkdir(mode=0o700, exist_ok=True)
             private.chmod(0o700)
         if self.on_host:
+            self.logs.chmod(0o700)  # they say who asked for what, and jobs run on this machine
             self.services.mkdir(mode=0o700, exist_ok=True)
         tls.create(self.tls)
         for path in (self.services, self.tls, *self.tls.iterdir()) if self.on_host else ():

@@ -53,7 +53,7 @@ def check(deployment: Deployment) -> Policy:
         raise Unavailable("Profile host", f"lacks {names}", f"As root: apt-get install {names}")
     if not deployment.settings.database.get_secret_value():
         database.programs()
-    cluster.check(deployment, policy.slurm)
+    cluster.check(deployment, policy)
     client = walls.connect(deployment)
     try:
         found = checks.daemon(client.info(), policy.accept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -24,12 +25,15 @@ from workbench_hub import supervision
 PEOPLE = ("scientist", "anna", "ben")
 """Users that are no administrators; anna is in the group volcano."""
 
+GID = 30001
+"""Of the group volcano."""
+
 POLICY: dict[str, Any] = {
     "version": 1,
     "metadata": {"title": "Test site", "contact": "help@test.example"},
     "admins": ["operator"],
     "identity": {"source": "local"},
-    "groups": {"volcano": {"title": "Volcano group", "gid": 30001, "members": ["anna"]}},
+    "groups": {"volcano": {"title": "Volcano group", "gid": GID, "members": ["anna"]}},
     "images": {"standard": {"title": "Standard", "build": "user"}},
     "profiles": {
         "small": {"title": "Small", "description": "1 core, 1 GiB", "cpus": 1, "memory": "1 GiB"},
@@ -79,7 +83,8 @@ def hosted(
     """Start a deployment; stop it in the end and see that nothing of it is left.
 
     `fragment` goes into ``config.d`` beside the policy, of which `changed` are changed parts.
-    Below /tmp, in whose place jobs see their own, there is no cluster.
+    Below /tmp, in whose place jobs see their own, there is no cluster; elsewhere permissions of files
+    say of the archive what the policy says.
     """
     root = Path(tempfile.mkdtemp(prefix="wbh-", dir=where))
     root.chmod(0o755)  # the database's account has to get in
@@ -96,6 +101,9 @@ def hosted(
         "WORKBENCH_ARCHIVE": str(archive(root / "archive")),
     }
     running = Running(state, free_port(), "", {}, more)
+    for code in ("VO", "EM") if where != "/tmp" else ():
+        os.chown(root / "archive" / "2020" / code, 0, GID)
+        (root / "archive" / "2020" / code).chmod(0o750)
     # What the example notebooks read, made while everything starts.
     demonstration = subprocess.Popen(
         [sys.executable, "-m", "workbench.demo", str(root / "archive"), "--result", str(root / "demo.json")],

@@ -46,6 +46,8 @@ def doctor(deployment: Deployment, *, as_json: bool, outside: bool, image: str) 
         client.close()
     scheduler = deployment.slurm
     words, fine = cluster.ask(scheduler.own, "doctor") if scheduler and scheduler.own else ("", True)
+    if words and (shown := cluster.shown_to_jobs(deployment, policy)):
+        words, fine = f"{words}\n{shown}", False
     good = found.good and fine
     if as_json:
         click.echo(json.dumps(asdict(found) | {"good": good, "slurm": words}, indent=2))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +21,7 @@ from workbench_hub.names import safe_name
 from workbench_hub.policy import Policy
 from workbench_hub.volumes.folders import folder_path
 
-__all__ = ["Mount", "mounts"]
+__all__ = ["Mount", "exposed", "mounts"]
 
 _LOG = logging.getLogger("workbench_hub.volumes")
 _YEAR = re.compile(r"[0-9]{4}")
@@ -65,6 +66,40 @@ def mounts(
     found += _folders(identity, policy, folders)
     found += _archive(identity, policy, archive, at)
     return sorted(found)
+
+
+def exposed(policy: Policy, root: Path, at: datetime) -> Iterator[Path]:
+    """Go through what the policy hides from somebody, and the files' own permissions show to everybody.
+
+    Containers do not see it; whatever else runs on this machine does.
+
+    Parameters
+    ----------
+    policy : Policy
+    root : Path
+        Of the archive.
+    at : datetime
+        With its time zone.
+    """
+    access = policy.access
+    if access.sees_all((), at) or not _open(root):
+        return
+    for year in _folders_of(root) if root.is_dir() else []:
+        for network in _folders_of(root / year) if _YEAR.fullmatch(year) and _open(root / year) else []:
+            seen = access.may_see(network, (), at, int(year))
+            if not seen and _open(root / year / network):
+                yield root / year / network
+    stations = root / "stations"
+    for file in sorted(stations.iterdir()) if _open(stations) else []:
+        code = _STATION.fullmatch(file.name)
+        seen = code is not None and access.may_see_stations(code["network"], (), at)
+        if not seen and file.stat().st_mode & stat.S_IROTH:
+            yield file
+
+
+def _open(folder: Path) -> bool:
+    """Whether everybody may go into a folder, as far as itself is concerned."""
+    return folder.is_dir() and bool(folder.stat().st_mode & stat.S_IXOTH)
 
 
 def _folders(identity: Identity, policy: Policy, root: Path) -> Iterator[Mount]:
