@@ -101,7 +101,8 @@ def place(address: str, ports: tuple[int, ...] = (80,)) -> Iterator[Place]:
         inside("link", "set", there, "up")
         inside("address", "add", f"{address}/32", "dev", "lo")
         inside("route", "add", "default", "via", str(ours))
-        _ip("route", "add", f"{address}/32", "via", str(theirs), "dev", here)
+        # Before what a doctor that was killed has left there.
+        _ip("route", "prepend", f"{address}/32", "via", str(theirs), "dev", here)
         undo.enter_context(_server(namespace, address, ports))
         for port in ports:
             wait_for(partial(answers, address, port), _SECONDS, f"the place at {address}:{port}")
