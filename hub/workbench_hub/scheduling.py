@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from workbench.errors import InvalidSetting
 from workbench_hub import wrapped
@@ -39,29 +40,32 @@ class Scheduler:
         Its slurm.conf.
     own : Path, optional
         The directory of the cluster, where this deployment started it.
+    known : mapping, optional
+        What slurm.conf said when it was last read; by default it is read when it is asked for.
     """
 
     conf: Path
     own: Path | None = None
+    known: Mapping[str, str] | None = field(default=None, compare=False)
 
     @property
     def munge(self) -> Path:
         """The socket by which one says who one is."""
-        named = re.search(r"socket=([^,\s]+)", self._said.get("authinfo", ""))
+        named = re.search(r"socket=([^,\s]+)", self.said.get("authinfo", ""))
         return Path(named[1]) if named else _MUNGE
 
     @property
     def controller(self) -> int:
         """The port of slurmctld."""
         # At a site it may be a range; the first of it is always one.
-        return int(self._said.get("slurmctldport", str(_CONTROLLER_PORT)).partition("-")[0])
+        return int(self.said.get("slurmctldport", str(_CONTROLLER_PORT)).partition("-")[0])
 
     @property
     def accounting(self) -> int | None:
         """The port of slurmdbd, if the cluster has one."""
-        if "slurmdbd" not in self._said.get("accountingstoragetype", ""):
+        if "slurmdbd" not in self.said.get("accountingstoragetype", ""):
             return None
-        return int(self._said.get("accountingstorageport", str(_ACCOUNTING_PORT)))
+        return int(self.said.get("accountingstorageport", str(_ACCOUNTING_PORT)))
 
     @property
     def launcher(self) -> str:
@@ -86,9 +90,21 @@ class Scheduler:
         return any(line.partition(":")[0] == user for line in lines)
 
     @cached_property
-    def _said(self) -> dict[str, str]:
-        """The first word of each line, in small letters, and what it is."""
-        lines = self.conf.read_text(errors="replace").splitlines()
+    def said(self) -> Mapping[str, str]:
+        """The first word of each line of slurm.conf, in small letters, and what it is.
+
+        Raises
+        ------
+        InvalidSetting
+            If it cannot be read.
+        """
+        if self.known is not None:
+            return self.known
+        try:
+            lines = self.conf.read_text(errors="replace").splitlines()
+        except OSError as error:
+            remedy = "`slurm.cluster` of the policy names slurm.conf."
+            raise InvalidSetting(str(self.conf), f"cannot be read ({error.strerror})", remedy) from error
         pairs = (_LINE.match(line.partition("#")[0]) for line in lines)
         return {pair[1].lower(): pair[2] for pair in reversed([*filter(None, pairs)])}
 
@@ -152,19 +168,24 @@ ACCESS: Mapping[str, Callable[[Scheduler], Access]] = {"munge": _munge, "broker"
 """What each way of access adds."""
 
 
-def found(run: Path) -> Scheduler | None:
-    """Return the cluster that was found at the start, or None.
+def remember(run: Path, scheduler: Scheduler | None) -> None:
+    """Write down which cluster there is, and what its slurm.conf says: whatever happens to that meanwhile.
 
     Raises
     ------
     InvalidSetting
-        If its slurm.conf is gone.
+        If slurm.conf cannot be read.
     """
+    known: dict[str, Any] = {}
+    if scheduler is not None:
+        known = {"conf": str(scheduler.conf), "own": str(scheduler.own or ""), "said": dict(scheduler.said)}
+    write(run / NOTE, json.dumps(known) + "\n", mode=0o600)
+
+
+def found(run: Path) -> Scheduler | None:
+    """Return the cluster that was found at the start, or None."""
     note = run / NOTE
     known = json.loads(note.read_text()) if note.is_file() else {}
     if not known:
         return None
-    conf = Path(known["conf"])
-    if not conf.is_file():
-        raise InvalidSetting(str(conf), "is not there", "`slurm.cluster` of the policy names slurm.conf.")
-    return Scheduler(conf, Path(known["own"]) if known["own"] else None)
+    return Scheduler(Path(known["conf"]), Path(known["own"]) if known["own"] else None, known["said"])

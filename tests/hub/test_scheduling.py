@@ -70,5 +70,8 @@ def test_what_a_start_found_is_known_until_the_next(conf: Path, tmp_path: Path):
         assert scheduling.found(run) == there
     scheduling.remember(run, Scheduler(conf))
     conf.unlink()
-    with pytest.raises(InvalidSetting, match=r"slurm\.conf: is not there"):
-        scheduling.found(run)
+    there = scheduling.found(run)
+    assert there is not None
+    assert there.controller == 6001, "a file that is gone keeps nobody from a server"
+    with pytest.raises(InvalidSetting, match=r"slurm\.conf: cannot be read \(No such file"):
+        scheduling.remember(run, Scheduler(conf))

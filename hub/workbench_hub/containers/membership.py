@@ -59,8 +59,10 @@ def join(
         _LOG.warning("%s has no part in the cluster: %s", identity.name, error)
         return Membership(warnings=(f"You can start no jobs: {error}",))
     account = {"WORKBENCH_ACCOUNT": identity.accounts[0]} if identity.accounts else {}
+    # Finished tiles and indexes have to be where nodes see them, and outlive the server.
+    shared = {"WORKBENCH_STATE": str(home / ".local" / "state" / "workbench")}
     warnings = [] if scheduler.has(digest) else ["The cluster does not have this image yet: no job starts."]
-    return Membership(given.mounts, {**given.environment, **account}, tuple(warnings))
+    return Membership(given.mounts, {**given.environment, **account, **shared}, tuple(warnings))
 
 
 async def let_go(user: Any, release: Callable[[str, Callable[[], bool]], bool], leaving: Any) -> None:
@@ -84,13 +86,13 @@ async def let_go(user: Any, release: Callable[[str, Callable[[], bool]], bool], 
     def any_() -> bool:
         return any(one.active for one in user.spawners.values())
 
-    if others() or user.name in _WAITING or await asyncio.to_thread(release, user.name, others):
+    if others() or await asyncio.to_thread(release, user.name, others) or user.name in _WAITING:
         return
 
     async def wait() -> None:
         try:
             await asyncio.sleep(_LOOK_SECONDS)
-            # Another server's end is another occasion.
+            # The end of another server is another occasion.
             while not any_() and not await asyncio.to_thread(release, user.name, any_):
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:

@@ -164,7 +164,6 @@ def container(session: Session, *, environment: dict[str, str], **asked: Any) ->
         home=home,
         limits=limits,
         environment=environment
-        | dict(session.environment)
         | {
             "HOME": home,
             "USER": session.identity.name,
@@ -176,6 +175,7 @@ def container(session: Session, *, environment: dict[str, str], **asked: Any) ->
             "WORKBENCH_STATE": f"{PRIVATE}/state",
             # The server's own token: it acts as the user, and ends with the server.
             "WORKBENCH_TOKEN": environment["JUPYTERHUB_API_TOKEN"],
-        },
+        }
+        | dict(session.environment),
         **asked,
     )
