@@ -56,19 +56,28 @@ class Person:
 
     def run(self, kernel: str, code: str, seconds: float = 60) -> str:
         """Run a cell over the kernel's websocket; return what it prints and shows."""
-        cookies = "; ".join(
-            f"{cookie.name}={cookie.value}"
-            for cookie in self.http.cookies.jar
-            if f"/user/{self.name}/".startswith(cookie.path or "/")
-        )
-        address = f"{self.url.replace('http', 'ws', 1)}/user/{self.name}/api/kernels/{kernel}/channels"
-        line = websocket.create_connection(address, cookie=cookies, timeout=seconds, origin=self.url)
+        line = self._line(kernel, seconds)
         message = uuid.uuid4().hex
         try:
             line.send(json.dumps(_execute(message, code)))
             return _listen(line, message)
         finally:
             line.close()
+
+    def leave(self, kernel: str, code: str) -> None:
+        """Run a cell, and do not wait for it."""
+        line = self._line(kernel, 60)
+        line.send(json.dumps(_execute(uuid.uuid4().hex, code)))
+        line.close()
+
+    def _line(self, kernel: str, seconds: float) -> websocket.WebSocket:
+        cookies = "; ".join(
+            f"{cookie.name}={cookie.value}"
+            for cookie in self.http.cookies.jar
+            if f"/user/{self.name}/".startswith(cookie.path or "/")
+        )
+        address = f"{self.url.replace('http', 'ws', 1)}/user/{self.name}/api/kernels/{kernel}/channels"
+        return websocket.create_connection(address, cookie=cookies, timeout=seconds, origin=self.url)
 
     def headers(self) -> dict[str, str]:
         """What a page of the hub sends along with each request that changes something."""
