@@ -24,6 +24,7 @@ from obspy import Stream, Trace, UTCDateTime
 
 from workbench.archive import Archive
 from workbench.archive.layout import DAY_NS, place
+from workbench.jobs.dashboard import MESSAGES
 
 ROOT = Path(__file__).parents[1]
 
@@ -33,6 +34,8 @@ _WORDS = {
     "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
     "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "10s",
     "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "3",
+    # As the schedulers have it that the workbench starts.
+    "DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH": str(MESSAGES),
     "OMP_NUM_THREADS": "1",
     "PYTHONWARNINGS": "ignore",
 }

@@ -63,6 +63,13 @@ def test_lazy_arrays_are_computed_on_it(here: OwnClient):
     assert here.run_on_scheduler(lambda dask_scheduler: dask_scheduler.transition_counter) > before
 
 
+def test_its_scheduler_keeps_few_of_the_messages_that_it_sent(here: OwnClient):
+    def kept(dask_scheduler):
+        return {one.recent_message_log.maxlen for one in dask_scheduler.stream_comms.values()}
+
+    assert here.run_on_scheduler(kept) == {50}
+
+
 def test_its_pages_are_below_a_secret_path(here: OwnClient, monkeypatch):
     link = here.dashboard_link
     base, secret, _ = link.rsplit("/", 2)

@@ -16,15 +16,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import dask
 import distributed
 from tornado import web
 
 from workbench.jobs import identity
 
-__all__ = ["Scheduler", "link"]
+__all__ = ["MESSAGES", "Scheduler", "link"]
 
 _PASSED_ON = "WORKBENCH_PAGES"
 """Where the user's server passes on from, as it tells its kernels."""
+
+MESSAGES = 50
+"""Messages to each worker that a scheduler keeps for whoever looks for a fault in Dask.
+
+A task is in its message as a whole; with Dask's own thousand, two hundred workers make a gigabyte of them.
+"""
 
 
 class Scheduler(distributed.Scheduler):
@@ -37,6 +44,7 @@ class Scheduler(distributed.Scheduler):
     """
 
     def __init__(self, *arguments: Any, folder: Path, **options: Any) -> None:
+        dask.config.update_defaults({"distributed": {"admin": {"low-level-log-length": MESSAGES}}})
         secret = secrets.token_urlsafe(16)
         self.secret = f"{os.environ.get(_PASSED_ON, '/')}{secret}"
         super().__init__(*arguments, **{**options, "http_prefix": self.secret})
