@@ -162,8 +162,11 @@ def new_id() -> str:
 
 
 @contextmanager
-def brokered(slurm: Slurm, image: str) -> Iterator[Brokered]:
-    """Start hub and broker beside a cluster; in the homes that its users have there."""
+def brokered(slurm: Slurm, image: str, **shown: Path) -> Iterator[Brokered]:
+    """Start hub and broker beside a cluster; in the homes that its users have there.
+
+    `shown` are folders that everybody's servers see, and so their jobs.
+    """
     state = slurm.root  # whose homes/ are those of the cluster's users
     known = state / "known"
     known.mkdir()
@@ -172,7 +175,13 @@ def brokered(slurm: Slurm, image: str) -> Iterator[Brokered]:
     users = {name: {"uid": uid, "gid": uid, "accounts": ["everybody"]} for name, uid in UIDS.items()}
     groups = {"volcano": {"title": "V", "gid": VOLCANO, "members": ["anna"], "accounts": ["volcano"]}}
     handed = {"source": "local", "local": {"first_uid": 40000, "last_uid": 49999}}
-    policy = POLICY | {"identity": handed, "users": users, "groups": groups, "folders": {}, "networks": {}}
+    groups["people"] = {"title": "P", "gid": VOLCANO + 1, "members": [*UIDS]}
+    groups["nobody"] = {"title": "N", "gid": VOLCANO + 2}
+    seen = {
+        name: {"group": "nobody", "readers": ["people"], "path": str(path)} for name, path in shown.items()
+    }
+    said = {"identity": handed, "users": users, "groups": groups, "folders": seen}
+    policy = POLICY | said
     with live_hub(state, start=(), users=tuple(UIDS), more=_SERVERS.format(known=str(known))) as hub:
         (hub.deployment.run / "policy.yaml").write_text(yaml.safe_dump(policy, sort_keys=False))
         scheduling.remember(hub.deployment.run, scheduling.Scheduler(slurm.conf, slurm.cluster.state))

@@ -16,7 +16,7 @@ import pytest
 from brokered import SHIMS, Brokered, new_id
 from slurmed import UIDS
 
-pytest_plugins = ["brokers"]
+pytest_plugins = ["brokers", "opening"]
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(240)]
 
 TRUE = "#!/bin/sh\ntrue\n"

@@ -10,6 +10,8 @@ from pathlib import Path
 import click
 import pytest
 
+from workbench_hub.broker.options import FLAGS, VALUES
+from workbench_hub.broker.rules import Rules
 from workbench_slurm.cli import main
 from workbench_slurm.enforcement import ENFORCEMENTS
 
@@ -42,7 +44,7 @@ def test_every_way_of_enforcing_is_there():
 
 def test_every_option_of_wb_exec_is_there():
     said = set(re.findall(r"\"(--[a-z-]+)\", (?:action|metavar)", (ROOT / "slurm/wb-exec").read_text()))
-    assert said == {"--no-network", "--bare", "--read", "--write"}
+    assert said == {"--no-network", "--bare", "--home-only", "--read", "--write"}
     assert all(f"`{name}" in TEXT for name in said)
 
 
@@ -52,3 +54,21 @@ def test_the_example_of_a_configuration_is_one():
     assert set(example) == {"images", "read_only", "keep"}
     assert program["CONFIG"] in TEXT
     assert all(key in (ROOT / "slurm/wb-exec").read_text() for key in example)
+
+
+def test_every_option_that_the_broker_takes_is_there():
+    names = re.findall(r"`--([a-z-]+)`", TEXT[TEXT.index("**What the broker takes.**") :].split("\n\n")[0])
+    assert {*FLAGS, *VALUES} <= {*names}
+    assert {*names} <= {*FLAGS, *VALUES}
+
+
+def test_the_limits_of_the_broker_are_there():
+    rules = Rules(Path(), Path())
+    said = TEXT[TEXT.index("**What the broker takes.**") :]
+    for words in (
+        f"({rules.array} jobs)",
+        f"{rules.jobs} jobs at a time",
+        f"{rules.a_minute} times a minute",
+    ):
+        assert words in said
+    assert (rules.script_bytes, f"{rules.questions} times a minute" in said) == (2**20, True)
