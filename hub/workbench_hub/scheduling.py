@@ -161,7 +161,7 @@ def _munge(scheduler: Scheduler) -> Access:
 def _broker(_: Scheduler) -> Access:
     """Return no way to SLURM itself: door and address of the broker are the deployment's own."""
     # Its jobs are in their image already: what runs things there is found in it.
-    return Access(environment={"WORKBENCH_LAUNCHER": "wb-exec"})
+    return Access(environment={"WORKBENCH_LAUNCHER": "/opt/workbench/broker/wb-exec"})
 
 
 ACCESS: Mapping[str, Callable[[Scheduler], Access]] = {"munge": _munge, "broker": _broker}

@@ -122,7 +122,7 @@ class Brokered:
             "PATH": f"{SHIMS}:{own['PATH']}",
             "JUPYTERHUB_API_TOKEN": token or self.token(user),
             "WORKBENCH_BROKER": self.url,
-            "WORKBENCH_LAUNCHER": "wb-exec",
+            "WORKBENCH_LAUNCHER": "/opt/workbench/broker/wb-exec",
             "JUPYTER_IMAGE_SPEC": self.image,
         }
 
