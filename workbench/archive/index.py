@@ -203,7 +203,7 @@ class Index:
         with self.kept_open() if len(changed) > _TOGETHER else nullcontext():
             for first in range(0, len(changed), _TOGETHER):
                 some = changed[first : first + _TOGETHER]
-                fresh = list(zip(some, self._read_all([wanted[path] for path in some]), strict=True))
+                fresh = list(zip(some, self._read_all(some), strict=True))
                 self._run(partial(_store, fresh=fresh))
                 if len(changed) > _TOGETHER:
                     progress((first + len(fresh)) / len(changed), "reading headers")
@@ -243,13 +243,12 @@ class Index:
         rows = [(one.fingerprint, one.path, one.offset, one.n, one.start) for one in found]
         self._run(lambda base: base.executemany(_FINGERPRINT, rows))
 
-    def _read_all(self, files: list[DayFile]) -> list[Headers | None]:
-        side_by_side = self.tree.parallel(sum(file.size for file in files) / len(files))
-        if side_by_side == 1 or len(files) == 1:
-            return [self._read(file.path) for file in files]
+    def _read_all(self, paths: list[str]) -> list[Headers | None]:
+        if self.tree.parallel == 1 or len(paths) == 1:
+            return [self._read(path) for path in paths]
         # Notices go to whoever listens here.
-        asked = [partial(copy_context().run, self._read, file.path) for file in files]
-        with ThreadPoolExecutor(side_by_side) as pool:
+        asked = [partial(copy_context().run, self._read, path) for path in paths]
+        with ThreadPoolExecutor(self.tree.parallel) as pool:
             return list(pool.map(lambda ask: ask(), asked))
 
     def _read(self, path: str) -> Headers | None:

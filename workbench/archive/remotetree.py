@@ -30,9 +30,6 @@ _CONNECT_S, _SILENT_S = 15.0, 60.0
 _AHEAD = 16 * 2**20
 """What is asked for at once of a file whose headers are read, in bytes."""
 
-_SIDE_BY_SIDE = 8
-"""Files that are asked for at once: it is the answers that take time."""
-
 _SECRETS = re.compile(r"(?<=://)[^/@\s]*@")
 
 
@@ -54,6 +51,9 @@ class RemoteTree:
         For how long a listing holds, seconds.
     """
 
+    parallel = 8
+    """How many files are worth asking for at once."""
+
     def __init__(self, url: str, options: Mapping[str, Any], fresh_s: float) -> None:
         self.url = url
         self._options = dict(options)
@@ -71,10 +71,6 @@ class RemoteTree:
 
     def __repr__(self) -> str:
         return f"RemoteTree({public(self.url)!r})"
-
-    def parallel(self, size: float) -> int:
-        """Return how many files are worth asking for at once."""
-        return _SIDE_BY_SIDE
 
     def full(self, path: str) -> str:
         """Return the name of a file as a person would look for it, without passwords."""
@@ -107,7 +103,7 @@ class RemoteTree:
             else:
                 unknown.append(path)
         # A web server lists names only; each file has to be asked for.
-        with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+        with ThreadPoolExecutor(self.parallel) as pool:
             found.update(zip(unknown, pool.map(self._status, unknown), strict=True))
         return [found[path] for path in paths]
 

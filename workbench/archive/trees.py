@@ -29,12 +29,6 @@ Status = tuple[int, int, int]
 
 _rooms = threading.local()
 
-_READERS = 4
-"""Threads that read files of this machine: disks, and their caches, are shared with others."""
-
-_LARGE = 2**20
-"""Bytes of a file from which on reading it takes longer than what is done about it in Python."""
-
 SETTLED_S = 2.0
 """A file that changed this shortly before it was read may change again within one tick of its clock."""
 
@@ -51,11 +45,15 @@ class Headers:
 
 @runtime_checkable
 class Tree(Protocol):
-    """Files below a root.  Several threads may ask at once; what cannot be reached raises `Unavailable`."""
+    """Files below a root.  Several threads may ask at once; what cannot be reached raises `Unavailable`.
 
-    def parallel(self, size: float) -> int:
-        """Return how many files of about a size (bytes) are worth asking for at once."""
-        ...
+    Attributes
+    ----------
+    parallel : int
+        How many files are worth asking for at once.
+    """
+
+    parallel: int
 
     def full(self, path: str) -> str:
         """Return the name of a file as a person would look for it."""
@@ -106,13 +104,10 @@ class Local:
     root : Path
     """
 
+    parallel = 1
+
     def __init__(self, root: Path) -> None:
         self.root = root
-
-    def parallel(self, size: float) -> int:
-        """Return how many files of about a size (bytes) are worth asking for at once."""
-        # Of small ones there is more to do in Python, which one thread does at a time.
-        return min(len(os.sched_getaffinity(0)), _READERS) if size >= _LARGE else 1
 
     def full(self, path: str) -> str:
         """Return the name of a file as a person would look for it."""
