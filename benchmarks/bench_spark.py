@@ -106,12 +106,11 @@ def _beside(context: Any, held: Held) -> list[Row]:
             target="5 times",
         ),
         alternate(
-            f"RMS by day and hour, a channel and day at a time, {held.name}",
+            "the same RMS by get_waveforms and quality.rms, a channel and day at a time",
             partial(_days, held, warm),
             lambda: spark.spreads(spark.files(context, held.root)),
             name=_SAMPLES,
             rounds=3,
-            target="5 times",
         ),
     ]
     kept.unpersist()
