@@ -189,6 +189,7 @@ class Workers(SLURMCluster):
                 # What has no job any more is asked for anew, if it is still wanted.
                 self.worker_spec.pop(name, None)
                 self.workers.pop(name, None)
+                job.status = Status.closed  # as Dask wants to see it of each when the cluster ends
 
     def _lost(
         self, job: _Job, queued: slurm.Queued | None, refused: Mapping[int, str]
