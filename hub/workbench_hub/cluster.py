@@ -10,18 +10,25 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 
-from workbench.errors import InvalidSetting, Unavailable
-from workbench_hub import scheduling
+from workbench.errors import InvalidSetting, Unavailable, WorkbenchError
+from workbench_hub import scheduling, supervision
 from workbench_hub.containers.catalogue import choose_image
 from workbench_hub.deployment import Deployment
+from workbench_hub.life.slurm import JobsInSlurm
+from workbench_hub.names import safe_name
 from workbench_hub.policy import Policy
 from workbench_hub.policy.work import Slurm
+from workbench_hub.processes import Process
 from workbench_hub.scheduling import Scheduler
+from workbench_hub.supervised import Supervised
+from workbench_hub.volumes.homes import alone
+from workbench_hub.volumes.images import ImageQuota
 from workbench_hub.volumes.mounts import exposed
 
 __all__ = [
@@ -133,8 +140,38 @@ def _start(deployment: Deployment, rules: Slurm) -> Scheduler:
     state = directory(deployment)
     deployment.archive.mkdir(parents=True, exist_ok=True)
     words = ["--nodes", str(rules.nodes), "--address", deployment.ip, "--archive", str(deployment.archive)]
-    run(state, "up", *words, *(["--memory", str(rules.memory // 2**20)] if rules.memory else []))
-    return Scheduler(state / "etc" / "slurm.conf", state)
+    words += ["--memory", str(rules.memory // 2**20)] if rules.memory else []
+    scheduler = Scheduler(state / "etc" / "slurm.conf", state)
+    with _homes_of_the_queue(deployment, scheduler):
+        run(state, "up", *words)
+    return scheduler
+
+
+@contextmanager
+def _homes_of_the_queue(deployment: Deployment, scheduler: Scheduler) -> Iterator[None]:
+    """Have homes in place before a queue that outlived a power cut goes on; then let go of the others."""
+    quota, attached = ImageQuota(deployment.homes), []
+    running = supervision.pid(_Cluster(directory(deployment))) is not None
+    for name in scheduler.users if not running else ():
+        home = deployment.homes / safe_name(name)
+        if quota.image(home).is_file() and not quota.is_mounted(home):
+            # One that is damaged is its user's trouble at the next spawn, and nobody else's now.
+            with suppress(WorkbenchError), alone(home):
+                quota.attach(home)
+                attached.append((name, home))
+    yield
+    for name, home in attached:
+        with suppress(WorkbenchError), alone(home):
+            if not JobsInSlurm(scheduler)(name):
+                quota.release(home)
+
+
+class _Cluster(Supervised):
+    """The cluster as far as one asks its supervisor whether it runs."""
+
+    def processes(self) -> list[Process]:
+        """Return nothing: they are its own."""
+        return []
 
 
 def stop(deployment: Deployment) -> None:

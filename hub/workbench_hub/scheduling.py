@@ -83,11 +83,14 @@ class Scheduler:
 
     def knows(self, user: str) -> bool:
         """Whether the cluster knows a user; of a site's own one asks the cluster itself."""
-        if self.own is None:
-            return True
-        passwd = self.own / "users" / "passwd"
-        lines = passwd.read_text().splitlines() if passwd.is_file() else []
-        return any(line.partition(":")[0] == user for line in lines)
+        return self.own is None or user in self.users
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """Names that the own cluster knows, also those of the machine's accounts."""
+        passwd = self.own / "users" / "passwd" if self.own else None
+        lines = passwd.read_text().splitlines() if passwd and passwd.is_file() else []
+        return tuple(line.partition(":")[0] for line in lines)
 
     @cached_property
     def said(self) -> Mapping[str, str]:

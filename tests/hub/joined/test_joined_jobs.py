@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -11,6 +16,7 @@ import pytest
 from deployed import Running
 from joined import Kernel
 from person import Person
+from workbench_hub import supervision
 from workbench_hub.volumes.images import ImageQuota
 from workbench_slurm.cluster import Cluster
 
@@ -101,6 +107,32 @@ def test_status_and_doctor_speak_of_the_cluster(site: Running, cluster: Cluster)
 def test_images_of_the_policy_are_the_clusters(site: Running, cluster: Cluster, user_image: str):
     assert [image.digest for image in cluster.images.all()] == [user_image]
     assert Path(cluster.exec).is_file()
+
+
+@pytest.mark.long
+def test_a_queue_that_outlives_a_power_cut_finds_the_homes_of_its_jobs(
+    site: Running, ben: Kernel, cluster: Cluster, eventually: Eventually
+):
+    quota = ImageQuota(site.state / "homes")
+    ben.good("cd; rm -f late; sbatch --begin=now+90 --output=/dev/null --wrap='pwd > late'")
+    sleep(7)  # the controller writes its queue down every 5 s
+    _stop(ben, eventually)
+
+    def gone() -> bool:
+        for number in supervision.marked(cluster):
+            with suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+        return not supervision.marked(cluster)
+
+    eventually(gone, 20, "the end of the cluster")
+    subprocess.run(["umount", str(ben.home)], check=True)
+    done = site.command("restart")
+    assert done.returncode == 0, done.stderr
+    assert quota.is_mounted(ben.home)
+    eventually(lambda: not cluster.ask("squeue", "--noheader"), 150, "the job that was to begin later")
+    assert (ben.home / "late").read_text().strip() == str(ben.home)
+    ben.person.start_server(150)
+    ben.begin()
 
 
 def _stop(kernel: Kernel, eventually: Eventually) -> None:

@@ -78,7 +78,7 @@ def test_another_user_neither_reaches_joins_nor_reads_a_cluster(
 
 
 def test_another_user_neither_sees_reads_nor_cancels_a_job(
-    anna: Kernel, ben: Kernel, theirs: dict[str, str], cluster: Cluster
+    anna: Kernel, ben: Kernel, theirs: dict[str, str], cluster: Cluster, eventually: Eventually
 ):
     job = theirs["job"]
     assert job not in ben.good("squeue --noheader --format=%A").split()
@@ -86,8 +86,10 @@ def test_another_user_neither_sees_reads_nor_cancels_a_job(
     assert ben.shell(f"scontrol hold {job}")[0]
     ben.shell(f"scancel {job}")
     assert "RUNNING" in cluster.ask("squeue", "--noheader", f"--jobs={job}", "--format=%T")
-    assert job not in ben.good("sacct --noheader --parsable2 --allocations --format=JobIDRaw").split()
-    assert job in anna.good("sacct --noheader --parsable2 --allocations --format=JobIDRaw").split()
+    accounts = "sacct --noheader --parsable2 --allocations --format=JobIDRaw"
+    # slurmdbd learns of a job within some seconds.
+    eventually(lambda: job in anna.good(accounts).split(), 30, "the job in its user's accounts")
+    assert job not in ben.good(accounts).split()
     assert anna.good(f"scontrol write batch_script {job} -").startswith("#!")
 
 
