@@ -28,7 +28,7 @@ def main() -> None:
             left_out.append(f"{module.TOPIC}: {reason}")
             continue
         harness.publish(module.TOPIC, module.measure())
-    harness.write()
+        harness.write()
     if left_out:
         print(
             "\nNOT MEASURED, and their rows are of an earlier run, if there are any:", *left_out, sep="\n  "

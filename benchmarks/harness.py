@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 OUT = Path(__file__).parents[1] / "docs" / "performance.json"
+PAGE = OUT.with_suffix(".md")
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,11 @@ def machine() -> str:
 
 def write() -> None:
     """Write docs/performance.md from the numbers that were kept."""
-    known = json.loads(OUT.read_text())
+    PAGE.write_text(page(json.loads(OUT.read_text())))
+
+
+def page(known: dict[str, Any]) -> str:
+    """Return docs/performance.md."""
     text = [
         "# Performance",
         "",
@@ -138,4 +143,4 @@ def write() -> None:
             "| --- | --- | --- | --- | --- | --- |",
             *(line(row) for row in rows),
         ]
-    (OUT.parent / "performance.md").write_text("\n".join(text) + "\n")
+    return "\n".join(text) + "\n"
