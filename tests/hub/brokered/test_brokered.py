@@ -1,0 +1,103 @@
+"""SLURM from real containers by the broker: the container has a token, and nothing else that leads there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from deployed import Running
+from joined import Kernel
+from workbench_slurm.cluster import Cluster
+
+pytestmark = [pytest.mark.docker, pytest.mark.slurm, pytest.mark.services]
+
+Eventually = Callable[..., None]
+ARRAYS = """
+import dask.array as da, numpy as np
+a = np.random.default_rng(7).integers(-1000, 1000, (1200, 1200))
+lazy = da.from_array(a, chunks=300)
+worked = client.compute(((lazy + 1) * lazy.T)[::2].cumsum(axis=0)).result(timeout=90)
+answer = bool(np.array_equal(worked, ((a + 1) * a.T)[::2].cumsum(axis=0)))
+"""
+
+
+def in_a_job(book: Kernel, script: str) -> str:
+    """Run a script by sbatch; return what it said."""
+    (book.home / "job.sh").write_text(f"#!/bin/sh\n{script}\n")
+    number = book.good("cd; sbatch --parsable --output=said job.sh")
+    book.good(f'until [ -z "$(squeue -h -t PD,R,CG -j {number} -o %A)" ]; do sleep 0.5; done')
+    return (book.home / "said").read_text().strip()
+
+
+def test_a_container_has_no_way_to_slurm_but_the_broker(anna: Kernel, cluster: Cluster):
+    assert anna.good("command -v sbatch squeue scancel").split() == [
+        f"/opt/workbench/broker/{name}" for name in ("sbatch", "squeue", "scancel")
+    ]
+    code, said = anna.shell("SLURM_CONF= /usr/bin/squeue")
+    assert code, said
+    for path in (cluster.conf, cluster.munge_socket, "/run/munge"):
+        assert anna.shell(f"ls {path}")[0], path
+    assert "main" in anna.good("sinfo")
+
+
+def test_the_doctor_finds_both_directions_open(anna: Kernel):
+    said = anna.good("workbench doctor cluster", 150)
+    for what in ("node to scheduler", "scheduler to worker"):
+        assert f"ok  {what}" in said, said
+
+
+def test_from_no_workers_to_two_and_back(anna: Kernel, cluster: Cluster, eventually: Eventually):
+    anna.run("client = wb.cluster(maximum=2)", 90)
+    assert cluster.ask("squeue", "--noheader") == ""
+    assert anna.run(ARRAYS, 150)
+    assert {*cluster.ask("squeue", "--noheader", "--format=%U").split()} == {str(anna.uid)}
+    image, there = anna.run(
+        "answer = [os.environ['JUPYTER_IMAGE_SPEC'],"
+        " client.submit(lambda: os.environ['JUPYTER_IMAGE_SPEC']).result(timeout=60)]"
+    )
+    assert image == there
+    eventually(lambda: cluster.ask("squeue", "--noheader") == "", 60, "the end of workers without work")
+    anna.run("client.close()")
+
+
+def test_a_call_that_was_submitted_gives_the_bytes_of_the_notebook(anna: Kernel):
+    anna.run(
+        "selection = {'selection': 'OP.STA..HHZ@2020-03-01T00:00:00/2020-03-01T00:01:00'}\n"
+        "call = wb.Call(process='quality.rms', inputs={'waveforms': selection})\n"
+        "job = wb.submit(call)"
+    )
+    assert anna.run("answer = job.wait(90).status.state", 120) == "done", anna.run("answer = job.log()")
+    assert anna.run("answer = job.result().canonical() == call.run().canonical()")
+
+
+def test_a_job_sees_what_its_users_server_sees(site: Running, anna: Kernel, ben: Kernel):
+    """Which the policy says; the files are open to everybody on the node."""
+    archive = site.more["WORKBENCH_ARCHIVE"]
+    for book, networks in ((anna, ["EM", "OP", "VO"]), (ben, ["OP"])):
+        assert in_a_job(book, f"ls {archive}/2020").split() == networks
+        assert book.good(f"ls {archive}/2020").split() == networks
+    script = "env | grep -c TOKEN; ls /run/munge; squeue; ls ~/.. | wc -l; id -u"
+    tokens, *rest = in_a_job(anna, script).splitlines()
+    assert tokens == "0"
+    assert any("JUPYTERHUB_API_TOKEN" in line or "WORKBENCH_BROKER" in line for line in rest)
+    assert rest[-2:] == ["1", str(anna.uid)]
+
+
+def test_the_broker_comes_back_and_nothing_is_lost(site: Running, ben: Kernel, eventually: Eventually):
+    before = site.pid("broker")
+    os.kill(before, signal.SIGKILL)
+    assert in_a_job(ben, "echo here") == "here"
+    eventually(lambda: site.pid("broker") != before and site.all_well(), 30, "the broker")
+
+
+def test_what_is_refused_is_in_the_audit_log(site: Running, ben: Kernel):
+    code, said = ben.shell("sbatch --uid=0 --wrap=id")
+    assert (code, "--uid" in said) == (1, True)
+    path = max((site.state / "audit").glob("*.jsonl"))
+    last = json.loads(path.read_text().splitlines()[-1])
+    assert (last["event"], last["actor"]) == ("job refused", "ben")
+    assert ben.good("printenv JUPYTERHUB_API_TOKEN") not in path.read_text()
