@@ -101,9 +101,10 @@ def hosted(
         "WORKBENCH_ARCHIVE": str(archive(root / "archive")),
     }
     running = Running(state, free_port(), "", {}, more)
-    for code in ("VO", "EM") if where != "/tmp" else ():
-        os.chown(root / "archive" / "2020" / code, 0, GID)
-        (root / "archive" / "2020" / code).chmod(0o750)
+    for name in ("2020/VO", "2020/EM", ".workbench") if where != "/tmp" else ():
+        (root / "archive" / name).mkdir(exist_ok=True)
+        os.chown(root / "archive" / name, 0, GID if name != ".workbench" else 0)
+        (root / "archive" / name).chmod(0o750)
     # What the example notebooks read, made while everything starts.
     demonstration = subprocess.Popen(
         [sys.executable, "-m", "workbench.demo", str(root / "archive"), "--result", str(root / "demo.json")],

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from workbench_hub.names import safe_name
 from workbench_hub.policy import Policy, parse
 from workbench_hub.volumes import Mount, Volumes, mounts
 from workbench_hub.volumes.folders import prepare_folder
+from workbench_hub.volumes.mounts import exposed
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 ALICE = Identity("alice", 20101, 20101, ("survey",))
@@ -73,6 +74,28 @@ def seen(found: list[Mount], archive: Path) -> list[str]:
 def mounted(identity: Identity, policy: Policy, archive: Path, at: datetime = NOW) -> list[Mount]:
     root = archive.parent
     return mounts(identity, policy, archive, at, homes=root / "homes", folders=root / "folders")
+
+
+def test_what_is_hidden_is_exposed_where_permissions_show_it(policy: Policy, archive: Path):
+    def found(at: datetime = NOW) -> list[str]:
+        return sorted(str(path.relative_to(archive)) for path in exposed(policy, archive, at))
+
+    closed = ["2018/XK", "2018/ZZ", "2021/GE", "2021/YZ", "2023/XK"]
+    files = ["stations/XK.STA.xml", "stations/YZ.STA.xml", "stations/notes.txt"]
+    assert found() == sorted([".workbench", *closed, *files, "stations/history"])
+    for name in (".workbench", "2018/XK", "2018/ZZ", "2021/GE", "2023/XK"):
+        (archive / name).chmod(0o750)
+    for name in files:
+        (archive / name).chmod(0o640)
+    assert found() == ["2021/YZ", "stations/history"]
+    (archive / "stations" / "history").chmod(0o750)
+    assert found(NOW + timedelta(days=2)) == [], "the embargo is over"
+    archive.chmod(0o750)
+    assert found() == [], "nobody gets in at all"
+    everything = parse(POLICY.partition("networks:")[0] + "networks: {'*': {access: open}}\n")
+    archive.chmod(0o755)
+    assert list(exposed(everything, archive, NOW)) == []
+    assert list(exposed(policy, archive / "nowhere", NOW)) == []
 
 
 def test_only_the_networks_that_somebody_may_see(policy, archive):

@@ -27,7 +27,7 @@ from workbench_hub.life.trail import ServerEvents, Trail, note_name
 from workbench_hub.life.usage import Usage
 from workbench_hub.life.web import NAME
 
-__all__ = ["audit_of", "configure", "folder", "means", "usage_of"]
+__all__ = ["audit_of", "configure", "folder", "jobs_of_users", "means", "usage_of"]
 
 IN_IMAGE = Path("/opt/workbench/lib/python3.11/site-packages/workbench_hub/life/lab")
 """Where the image of users has the extension of the Lab."""
@@ -94,9 +94,6 @@ def configure(c: Any, d: Deployment) -> None:
 
 def means(d: Deployment, jobs_of: JobsOf | None = None, look_every: timedelta = Means.look_every) -> Means:
     """Gather what the process `life` works with; jobs are by default those of the deployment's cluster."""
-    scheduler = d.slurm
-    if jobs_of is None:
-        jobs_of = JobsInSlurm(scheduler) if scheduler is not None else no_jobs
     culling = d.policy.culling if d.on_host else None
     rules = Rules(culling.idle, culling.warn) if culling is not None and culling.enabled else None
     meter: Meter = Containers(d.settings.docker) if d.on_host else Processes()
@@ -104,7 +101,7 @@ def means(d: Deployment, jobs_of: JobsOf | None = None, look_every: timedelta = 
         hub=Hub(f"http://{d.ip}:{d.ports['hub']}/hub/api", d.tokens["culler"]),
         meter=meter,
         usage=usage_of(d),
-        jobs=jobs_of,
+        jobs=jobs_of or jobs_of_users(d),
         audit=audit_of(d),
         board=Board(folder(d)),
         announcements=announcements_of(d),
@@ -113,8 +110,13 @@ def means(d: Deployment, jobs_of: JobsOf | None = None, look_every: timedelta = 
         look_every=look_every,
         neighbours=_neighbours(d),
         cull_every=culling.every if culling is not None else Means.cull_every,
-        job_usage=JobUsage(scheduler),
+        job_usage=JobUsage(d.slurm),
     )
+
+
+def jobs_of_users(d: Deployment) -> JobsOf:
+    """Return who says which jobs a user has: the deployment's cluster, if there is one."""
+    return JobsInSlurm(d.slurm) if d.slurm is not None else no_jobs
 
 
 def folder(d: Deployment) -> Path:

@@ -90,6 +90,11 @@ def exposed(policy: Policy, root: Path, at: datetime) -> Iterator[Path]:
             if not seen and _open(root / year / network):
                 yield root / year / network
     stations = root / "stations"
+    # Indexes, for example: they say of all networks what lies where.
+    for folder in _folders_of(root) if root.is_dir() else []:
+        listed = folder in (*_FOR_ALL, stations.name) or _YEAR.fullmatch(folder)
+        if not listed and _open(root / folder):
+            yield root / folder
     for file in sorted(stations.iterdir()) if _open(stations) else []:
         code = _STATION.fullmatch(file.name)
         seen = code is not None and access.may_see_stations(code["network"], (), at)

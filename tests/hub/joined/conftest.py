@@ -13,6 +13,7 @@ from dockerd import Daemon
 from hosted import hosted
 from joined import Kernel
 from workbench.demo.known import Known, known
+from workbench_hub.network import bridge_name, standing
 from workbench_slurm.cluster import Cluster
 
 KNOWN = {"channels": 6, "days": 30, "rate": 1}
@@ -28,6 +29,12 @@ def site(docker_daemon: Daemon, catalogue: Path, missing: Callable[[str, str], N
         missing("slurm", reason)
     with hosted(docker_daemon, catalogue, where="/var/tmp", slurm={"nodes": 3}) as running:
         yield running
+    cluster = Cluster(running.state / "slurm")
+    assert slurmed.leftovers(cluster) == []
+    bridge = bridge_name(running.state)
+    left = [line for table in ("filter", "nat") for line in standing(table=table) if bridge in line]
+    # Docker's own rule goes with its network.
+    assert left == []
 
 
 @pytest.fixture(scope="session")

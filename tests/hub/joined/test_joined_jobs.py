@@ -17,6 +17,7 @@ from deployed import Running
 from joined import Kernel
 from person import Person
 from workbench_hub import supervision
+from workbench_hub.life.wiring import jobs_of_users
 from workbench_hub.volumes.images import ImageQuota
 from workbench_slurm.cluster import Cluster
 
@@ -56,6 +57,9 @@ def test_a_home_stays_while_jobs_of_its_user_wait_or_run(
     ben.good("cd; sbatch --output=/dev/null --wrap='until [ -e go ]; do sleep 0.2; done; echo well > done'")
     eventually(lambda: "RUNNING" in cluster.ask("squeue", "--noheader", "--format=%T"), 30, "a job")
     ben.good("cd; sbatch --output=/dev/null --dependency=singleton --job-name=wrap --wrap='echo well > then'")
+    jobs_of = jobs_of_users(site.deployment)
+    assert [job.state for job in jobs_of("ben")] == ["RUNNING", "PENDING"], "the culler waits for these"
+    assert jobs_of("anna") == jobs_of("operator") == []
     _stop(ben, eventually)
     assert quota.is_mounted(ben.home)
     (ben.home / "go").touch()
