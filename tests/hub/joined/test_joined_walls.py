@@ -120,9 +120,12 @@ def test_a_container_reaches_the_controller_and_no_node(ben: Kernel, cluster: Cl
 
 def test_this_machine_knows_itself_at_the_bridges_address(cluster: Cluster):
     """Docker would give what leaves the containers' network another sender."""
-    with socket.create_server((cluster.plan.address, 0)) as server:
-        with socket.create_connection(server.getsockname()), server.accept()[0] as heard:
-            assert heard.getpeername()[0] == cluster.plan.address
+    with (
+        socket.create_server((cluster.plan.address, 0)) as server,
+        socket.create_connection(server.getsockname()),
+        server.accept()[0] as heard,
+    ):
+        assert heard.getpeername()[0] == cluster.plan.address
 
 
 def test_nobody_gives_themselves_another_name_or_root(ben: Kernel, cluster: Cluster):
