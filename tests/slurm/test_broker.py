@@ -18,6 +18,7 @@ import pytest
 
 from brokered import Brokered, new_id
 from slurmed import UIDS
+from workbench_hub.broker.doctor import examine
 
 pytest_plugins = ["brokers", "opening"]
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(240)]
@@ -192,6 +193,19 @@ def test_a_shim_outlasts_the_broker(broker: Brokered):
         broker.start()
         job = sent.result(60)
     assert broker.slurm.wait(job) == "COMPLETED"
+
+
+def test_the_doctor_says_whether_it_is_well(broker: Brokered):
+    deployment = broker.hub.deployment
+    assert [(one.good, one.detail) for one in examine(deployment)] == [(True, "refused"), (True, "refused")]
+    broker.hub.kill("hub")
+    try:
+        assert [one.good for one in examine(deployment)] == [True, False]
+        broker.hub.kill("broker")
+        assert [(one.good, "does not answer" in one.detail) for one in examine(deployment)] == [(False, True)]
+    finally:
+        broker.hub.start("hub")
+        broker.start()
 
 
 # Who is let in.

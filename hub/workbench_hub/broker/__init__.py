@@ -16,5 +16,6 @@ sbatch by a process of that user's uid.
     submission  the submission made anew
     journal     so that none is lost, and none is sent twice
     queries     squeue, scancel, sinfo, scontrol, sacct: one's own jobs
+    doctor      what `workbench-hub doctor` asks of it
     running     the real commands, as the user
 """

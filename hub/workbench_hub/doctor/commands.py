@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -44,6 +44,10 @@ def doctor(deployment: Deployment, *, as_json: bool, outside: bool, image: str) 
         )
     finally:
         client.close()
+    if deployment.brokered:
+        from workbench_hub.broker.doctor import examine as broker
+
+        found = replace(found, findings=(*found.findings, *broker(deployment)))
     scheduler = deployment.slurm
     words, fine = cluster.ask(scheduler.own, "doctor") if scheduler and scheduler.own else ("", True)
     if words and (shown := cluster.shown_to_jobs(deployment, policy)):

@@ -44,6 +44,13 @@ def test_a_container_has_no_way_to_slurm_but_the_broker(anna: Kernel, cluster: C
     assert "main" in anna.good("sinfo")
 
 
+def test_the_doctor_finds_it_well(site: Running, anna: Kernel):
+    done = site.command("doctor")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Broker: with a token of nobody's" in done.stdout
+    assert "door: the broker" in done.stdout
+
+
 def test_the_doctor_finds_both_directions_open(anna: Kernel):
     said = anna.good("workbench doctor cluster", 150)
     for what in ("node to scheduler", "scheduler to worker"):
