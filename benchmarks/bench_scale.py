@@ -68,6 +68,9 @@ def constants(size: Size) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         many = simulated.year(root / "many", size.channels, size.days)
+        # What is compiled on first use is no constant of a file.
+        few = simulated.year(root / "few", 1, 1)
+        few.index.look(few.files(Selection.parse("*.*.*.*")))
         return {
             **_index(many, size),
             **_real(root / "real", size),

@@ -38,7 +38,7 @@ WORDS = {
     "collect_s": "a tile looked at when the store is tidied up",
     "merge_s": "a tile read back and put together with the others",
     "result_bytes": "the RMS of a channel-day as a tile: the day and its 24 hours",
-    "scheduler_bytes": "memory that the scheduler has more after a tile",
+    "scheduler_bytes": "memory of a tile in the scheduler, as long as it is among the last 50 of its worker",
     "efficiency": "of the simulated workers' time spent in kernels, all on one machine of two cores",
     "event_s": "an event added to the catalogue and forced to disk (time that passes)",
 }
