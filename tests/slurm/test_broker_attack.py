@@ -231,6 +231,23 @@ def test_the_environment_of_a_server_goes_nowhere(broker: Brokered, tmp_path: Pa
     assert "INJECTED=yes" in slurm.output(int(plain.stdout))
 
 
+def test_wb_exec_in_a_job_is_what_it_is_outside(broker: Brokered):
+    """A script may make its own environment first, as those of Dask's workers do."""
+    slurm = broker.slurm
+    there = f"wb-exec {broker.image} -- sh -c 'echo $PATH $HOME; sh -c \"exit 7\"'"
+    job = broker.submit(
+        f"HOME=/; export HOME; PATH=/nowhere; export PATH; exec /opt/workbench/broker/{there}"
+    )
+    assert slurm.wait(job) == "FAILED"
+    path, home = slurm.output(job).split()
+    assert "/bin" in path.split(":")
+    assert home == str(slurm.home("anna"))
+    assert "ExitCode=7:0" in slurm.root_command("scontrol", "show", "job", str(job))
+    job = broker.submit(f"exec wb-exec sha256:{'0' * 64} -- true")
+    slurm.wait(job)
+    assert "is not the image of this job" in slurm.output(job)
+
+
 def test_another_users_job_is_neither_seen_nor_touched(broker: Brokered):
     slurm = broker.slurm
     job = str(broker.submit("sleep 60", "--job-name=bens", user="ben"))

@@ -21,8 +21,9 @@ _DIRECT = ("cpus-per-task", "mem", "time", "job-name", "signal", "open-mode")
 _FLAGS = ("hold", "no-requeue", "parsable", "quiet", "requeue", "test-only")
 # In the image: the script to a file of its own, and from there on it is what runs.  Python, since
 # an image need not have base64; its own standard input is the script's text and not the script's.
+# The environment is kept for wb-exec in there: the image's, which a script may change before.
 _BEGIN = (
-    "import base64,os,sys\n"
+    "import base64,json,os,sys\n"
     "path='/tmp/slurm_script'\n"
     "script=base64.b64decode(sys.stdin.buffer.read())\n"
     "file=os.open(path,os.O_WRONLY|os.O_CREAT|os.O_EXCL,0o700)\n"
@@ -30,6 +31,7 @@ _BEGIN = (
     "os.close(file)\n"
     "os.dup2(os.open(os.devnull,os.O_RDONLY),0)\n"
     "os.environ['PATH']='/opt/workbench/broker:'+os.environ.get('PATH',os.defpath)\n"
+    "with open('/tmp/.slurm_environment','w') as file: json.dump(dict(os.environ),file)\n"
     "os.execv(path,[path,*sys.argv[1:]])\n"
 )
 _PYTHON = "/usr/bin/python3"
