@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 ROOT = Path(__file__).parents[1]
 HOME = ROOT / ".venv" / "bench"
@@ -33,12 +34,16 @@ def why_not() -> str:
 @contextmanager
 def session(folder: Path, cores: int = CORES) -> Iterator[Any]:
     """Start Spark on this machine, and two workers of Python that have imported what they need."""
-    if str(HOME) not in sys.path:
-        sys.path.append(str(HOME))
     here = os.pathsep.join([str(ROOT), str(HOME)])
-    os.environ |= {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1", "PYTHONPATH": here}
+    words = {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1", "PYTHONPATH": here}
     # One thread each, as ours has: or else NumPy's of the two would get in each other's way.
-    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    words |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    # What is measured after this must not see Spark.
+    with mock.patch.dict(os.environ, words), mock.patch.object(sys, "path", [*sys.path, str(HOME)]):
+        yield from _session(folder, cores)
+
+
+def _session(folder: Path, cores: int) -> Iterator[Any]:
     from pyspark import SparkConf, SparkContext
 
     settings = {
