@@ -181,6 +181,7 @@ def brokered(slurm: Slurm, image: str, **shown: Path) -> Iterator[Brokered]:
         name: {"group": "nobody", "readers": ["people"], "path": str(path)} for name, path in shown.items()
     }
     said = {"identity": handed, "users": users, "groups": groups, "folders": seen}
+    said["slurm"] = {"access": "broker", "partitions": ["main"]}
     policy = POLICY | said
     with live_hub(state, start=(), users=tuple(UIDS), more=_SERVERS.format(known=str(known))) as hub:
         (hub.deployment.run / "policy.yaml").write_text(yaml.safe_dump(policy, sort_keys=False))

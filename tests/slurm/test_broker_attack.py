@@ -32,6 +32,8 @@ FORGED = {
     "an abbreviation": (["--comm=broker user=ben"], "--comm", True),
     "account": (["--account=ben"], "--account=ben", True),
     "another's account": (["-A", "root"], "--account=root", True),
+    "partition": (["--partition=short"], "--partition=short", True),
+    "one of several partitions": (["-p", "main,short"], "--partition=short", True),
     "environment": (["--export=ALL"], "--export=ALL", True),
     "a variable": (["--export=NONE,LD_PRELOAD=/tmp/x.so"], "--export", True),
     "a file of variables": (["--export-file=/etc/passwd"], "--export-file", True),

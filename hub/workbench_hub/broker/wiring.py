@@ -61,7 +61,8 @@ def broker_of(d: Deployment) -> Broker:
     scheduler = scheduling.found(d.run)
     if scheduler is None:
         raise Unavailable("The broker", "has no cluster", "`slurm.cluster` of the policy names one.")
-    rules = Rules(scheduler.conf, Path(scheduler.launcher), d.policy.slurm.partition)
+    slurm = d.policy.slurm
+    rules = Rules(scheduler.conf, Path(scheduler.launcher), slurm.partition, slurm.partitions)
 
     def shown(who: Who) -> list[tuple[Path, bool]]:
         policy, at = Deployment(d.settings).policy, datetime.now(UTC)

@@ -154,6 +154,8 @@ class Slurm(Part):
     """Every account there is; empty: any may be named."""
     partition: Annotated[str, StringConstraints(pattern=r"^[\w.-]*$")] = ""
     """Partition of those who name none; empty: SLURM's own."""
+    partitions: tuple[Annotated[str, StringConstraints(pattern=r"^[\w.-]+$")], ...] = ()
+    """Partitions that the broker takes jobs for; empty: all that SLURM lets a user have."""
     nodes: Annotated[int, Field(ge=1, le=64)] = 1
     """Nodes of the own cluster."""
     memory: Size | None = None
