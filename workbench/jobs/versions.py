@@ -39,7 +39,11 @@ def check_workers(client: Client, job: Job) -> None:
             raise Unavailable("The cluster", f"does not answer ({error})", "Start it again.") from error
     finally:
         probe.unlink(missing_ok=True)
+    from distributed.comm.core import CommClosedError
+
     for address, found in theirs.items():
+        if isinstance(found, CommClosedError):
+            continue  # it left meanwhile, as workers without work do, and computes nothing
         if isinstance(found, BaseException):
             raise Unavailable(
                 f"the worker {address}",
