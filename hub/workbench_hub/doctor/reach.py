@@ -85,7 +85,7 @@ def reach(client: docker.DockerClient, plan: Plan, image: str, *, outside: bool 
     with ExitStack() as stack:
         neighbour = stack.enter_context(listening(client, plan, image))
         wait_for(lambda: answers(neighbour, 8888), 60, "the doctor's second container")
-        host = stack.enter_context(_host_port())
+        host = stack.enter_context(_behind_no_door(plan))
         behind = {door: stack.enter_context(_behind(plan, door)) for door in plan.doors}
         elsewhere = stack.enter_context(place(DOCUMENTATION, (53, 80, 443)))
         if not answers(METADATA, 80):
@@ -183,6 +183,16 @@ def _folded(rows: list[Row]) -> list[Row]:
     bad = [row for row in rows if not row.good]
     failed = {row.what for row in bad}
     return [*bad, *(row for what, row in good.items() if what not in failed)]
+
+
+@contextmanager
+def _behind_no_door(plan: Plan) -> Iterator[int]:
+    """Listen at a port that no door leads to, and give it."""
+    with ExitStack() as stack:
+        port = stack.enter_context(_host_port())
+        while any(port in door for door in plan.doors):
+            port = stack.enter_context(_host_port())
+        yield port
 
 
 @contextmanager

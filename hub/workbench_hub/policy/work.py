@@ -160,9 +160,9 @@ class Slurm(Part):
     """Nodes of the own cluster."""
     memory: Size | None = None
     """Memory of each of them; by default the machine's, divided."""
-    worker_ports: Ports = "42000:42999"
+    worker_ports: Ports = "31000:31999"
     """Ports of Dask's workers on nodes, which users' servers reach."""
-    scheduler_ports: Ports = "41000:41999"
+    scheduler_ports: Ports = "30000:30999"
     """Ports of Dask's schedulers in users' servers, which nodes reach."""
 
 
