@@ -100,7 +100,7 @@ def test_a_stranger_sees_nothing(hub):
 def test_a_month_that_is_none_is_refused(hub, anna):
     assert anna.http.get("/services/usage/api/usage", params={"month": "soon"}).status_code == 400
     answer = anna.http.get("/services/usage/api/usage", params={"month": "2001-01"})
-    assert answer.json() == {"month": "2001-01", "users": []}
+    assert answer.json() == {"month": "2001-01", "users": [], "jobs": []}
 
 
 def test_metrics_are_what_prometheus_reads(hub, anna):
