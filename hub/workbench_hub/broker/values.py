@@ -111,8 +111,8 @@ def pattern(name: str, value: str, base: PurePosixPath) -> str:
 
     Examples
     --------
-    >>> pattern("output", "logs/%j.out", PurePosixPath("/home/anna"))
-    '/home/anna/logs/%j.out'
+    >>> pattern("output", "logs/%j.out", PurePosixPath("/homes/anna"))
+    '/homes/anna/logs/%j.out'
     """
     if value == "/dev/null":
         return value
