@@ -16,6 +16,7 @@ from plugins import install_trials
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = (ROOT / "workbench", ROOT / "hub/workbench_hub")
+HIDDEN = ("/tmp", "/dev/shm")
 
 
 def ordinary_python(folder: Path) -> Path:
@@ -31,12 +32,32 @@ def ordinary_python(folder: Path) -> Path:
         shutil.copytree(
             package, folder / "sources" / package.name, ignore=shutil.ignore_patterns("__pycache__")
         )
-    places = [folder / "sources", install_trials(folder / "plugins"), sysconfig.get_path("purelib")]
+    places = [folder / "sources", install_trials(folder / "plugins"), _libraries(folder / "libraries")]
     (site / "all.pth").write_text("".join(f"{place}\n" for place in places))
     for path in (folder, *folder.rglob("*")):
         if not path.is_symlink():
             path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
     return folder / "bin/python"
+
+
+def _libraries(folder: Path) -> Path:
+    """Return where the libraries are; where jobs and users do not see them, they are put into a folder."""
+    own = Path(sysconfig.get_path("purelib"))
+    if _open(own) and not any(own.is_relative_to(place) for place in HIDDEN):
+        return own
+    shutil.copytree(own, folder, symlinks=True, copy_function=_link)
+    return folder
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _open(path: Path) -> bool:
+    return all(parent.stat().st_mode & 0o001 for parent in path.parents)
 
 
 def _candidates() -> list[Path]:
@@ -45,5 +66,4 @@ def _candidates() -> list[Path]:
 
 
 def _runs_for_all(path: Path) -> bool:
-    folders = all(parent.stat().st_mode & 0o001 for parent in path.parents if parent.exists())
-    return path.is_file() and folders and os.access(path, os.X_OK) and bool(path.stat().st_mode & 0o001)
+    return path.is_file() and _open(path) and os.access(path, os.X_OK) and bool(path.stat().st_mode & 0o001)
