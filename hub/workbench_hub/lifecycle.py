@@ -103,9 +103,11 @@ def stop(deployment: Deployment, *, servers: bool = True) -> None:
         _stop_servers(deployment)
     supervision.stop(deployment)
     if servers and deployment.on_host:
-        cluster.stop(deployment)  # jobs have homes open
-        host.remove_containers(deployment)
-        walls.down(deployment)
+        try:
+            cluster.stop(deployment)  # jobs have homes open
+        finally:
+            host.remove_containers(deployment)
+            walls.down(deployment)
 
 
 def reload(deployment: Deployment) -> None:
