@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from brokered import SHIMS, Brokered, brokered
+from ordinary import folders_of
 from smallimage import small_tree
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def broker_image(slurm_cluster: Slurm, person_python: Path) -> str:
 @pytest.fixture(scope="session")
 def running_broker(slurm_cluster: Slurm, broker_image: str, person_python: Path) -> Iterator[Brokered]:
     """Start hub and broker beside the cluster."""
-    packages = {"python": person_python.parents[1], "packages": Path(sysconfig.get_path("purelib"))}
-    with brokered(slurm_cluster, broker_image, **packages) as running:
+    shown = {f"python{number}": path for number, path in enumerate(folders_of(person_python))}
+    with brokered(slurm_cluster, broker_image, **shown) as running:
         yield running
 
 

@@ -40,6 +40,14 @@ def ordinary_python(folder: Path) -> Path:
     return folder / "bin/python"
 
 
+def folders_of(python: Path) -> list[Path]:
+    """Return what an image has to show for such a Python to run in it."""
+    folder = python.parents[1]
+    (named,) = folder.glob("lib/*/site-packages/all.pth")
+    others = [Path(line) for line in named.read_text().splitlines()]
+    return [folder, *(path for path in others if not path.is_relative_to(folder))]
+
+
 def _libraries(folder: Path) -> Path:
     """Return where the libraries are; where jobs and users do not see them, they are put into a folder."""
     own = Path(sysconfig.get_path("purelib"))

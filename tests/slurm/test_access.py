@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from brokered import Brokered
 from notebooks import Notebook
+from ordinary import folders_of
 from slurmed import UIDS, Slurm
 from trialbook import Trials
 
@@ -45,7 +45,7 @@ def opened(
     """Open a notebook of anna's that gets to SLURM in one way."""
     more: dict[str, str] = {"JUPYTER_IMAGE_SPEC": broker_image}
     if request.param == "munge":
-        packages = [{"path": str(person_python.parents[1])}, {"path": sysconfig.get_path("purelib")}]
+        packages = [{"path": str(path)} for path in folders_of(person_python)]
         more["WORKBENCH_LAUNCHER"] = str(placed(read_only=packages)[0])
     else:
         broker: Brokered = request.getfixturevalue("broker")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from ordinary import folders_of
 from slurmed import Slurm
 from smallimage import small_tree
 from trialbook import Trials
@@ -49,7 +49,7 @@ def book(
     slurm: Slurm, person_python: Path, image: str, placed: Callable[..., tuple[Path, str]]
 ) -> Iterator[Trials]:
     """Return a notebook that has that image."""
-    packages = [{"path": str(person_python.parents[1])}, {"path": sysconfig.get_path("purelib")}]
+    packages = [{"path": str(path)} for path in folders_of(person_python)]
     launcher, _ = placed(read_only=packages)
     more = {"JUPYTER_IMAGE_SPEC": image, "WORKBENCH_LAUNCHER": str(launcher), "SECRET": "secret"}
     with Trials(slurm, person_python, more=more) as opened:
