@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import sqlite3
+import sys
 
 import pytest
 
 from benchmarks import bench_scale, scaling, simulated
 from benchmarks.bench_scale import Size
+from workbench import kernel as declarations
 from workbench.archive import Selection
 from workbench.archive.extents import Holds
 from workbench.calls import Policy
@@ -19,6 +21,13 @@ from workbench.jobs.tilestore import TileStore
 SMALL = Size(
     channels=20, days=20, workers=20, tiles=100, pause_s=0.1, rate=1, stored=500, events=3, rest_s=0.5
 )
+
+
+@pytest.fixture
+def stand_in():
+    """Let the stand-in be a kernel for one test."""
+    yield
+    del declarations._registry["standin.pause"], sys.modules["benchmarks.standin"]
 
 
 def test_page_and_figure_are_those_of_the_constants():
@@ -33,7 +42,7 @@ def test_a_place_for_a_table_that_is_gone_is_told():
         scaling.page(text, scaling.read())
 
 
-def test_twenty_workers_finish_a_hundred_tiles_and_all_constants_come_of_it():
+def test_twenty_workers_finish_a_hundred_tiles_and_all_constants_come_of_it(stand_in):
     found = bench_scale.constants(SMALL)
     assert set(scaling.WORDS) <= set(found)
     assert set(found) == set(scaling.read())
