@@ -156,8 +156,9 @@ class Submission:
     @classmethod
     def all(cls, settings: Settings) -> list[Self]:
         """Return all of a user's, the newest first."""
-        folders = sorted(root(settings).glob("[!.]*"), reverse=True)
-        return [cls.load(folder) for folder in folders if (folder / _JOB).is_file()]
+        folders = [folder for folder in root(settings).glob("[!.]*") if (folder / _JOB).is_file()]
+        # Names have no more than the second.
+        return sorted(map(cls.load, folders), key=lambda one: (one.about["created"], one.id), reverse=True)
 
     def __len__(self) -> int:
         return int(self.about["calls"])
