@@ -13,9 +13,10 @@ import json, subprocess, sys, time, urllib.error, urllib.request
 
 command = [sys.executable, "-m", "workbench_api", "--port", "8001"]
 server = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+url = "http://127.0.0.1:8001/processes?f=json&limit=1000"
 for _ in range(600):
     try:
-        answer = json.load(urllib.request.urlopen("http://127.0.0.1:8001/processes?f=json", timeout=10))
+        answer = json.load(urllib.request.urlopen(url, timeout=10))
         break
     except urllib.error.URLError:
         assert server.poll() is None
