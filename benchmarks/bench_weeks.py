@@ -12,7 +12,7 @@ from workbench.demo.weeks import weeks
 
 TOPIC = "Weeks of earthquakes, by wb.map: six three-component stations at 50 Hz, one core"
 
-HOURS = (6, 24, 96)
+HOURS = (6, 24, 48)
 
 CODE = r"""
 import re, sys, time
