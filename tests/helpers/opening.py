@@ -44,8 +44,9 @@ def notebook(slurm: Slurm, person_python: Path) -> Iterator[Callable[..., Notebo
 
 @pytest.fixture(scope="module")
 def book(slurm_cluster: Slurm, person_python: Path) -> Iterator[Trials]:
-    """Return anna's notebook."""
+    """Return anna's notebook; what jobs of other tests gave is no result of hers."""
     slurm_cluster.clean()
+    shutil.rmtree(slurm_cluster.home("anna") / ".workbench", ignore_errors=True)
     with Trials(slurm_cluster, person_python) as opened:
         yield opened
     slurm_cluster.clean()

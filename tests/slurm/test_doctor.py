@@ -46,7 +46,10 @@ def test_a_cluster_that_is_well(slurm: Slurm, small_image: str):
     rows = [line.split() for line in done.stdout.splitlines()[1:]]
     assert sum("good" in row for row in rows) == 11 + slurm.cluster.plan.accounting, done.stdout
     assert ("no slurmdbd" in done.stdout) != slurm.cluster.plan.accounting
-    assert small_image[:19] in done.stdout
+    words = slurm.command("image", "list").stdout.split()
+    digests = [word[:19] for word in words if word.startswith("sha256:")]
+    assert small_image[:19] in digests
+    assert any(digest in done.stdout for digest in digests)
     for node in slurm.nodes:
         assert node in done.stdout
 
