@@ -21,7 +21,8 @@ Eventually = Callable[..., None]
 def test_a_job_over_its_time_says_so_and_gets_more(
     slurm_cluster: Slurm, book: Trials, eventually: Eventually
 ):
-    book.run("job = wb.submit(trial(seconds=20), walltime='1m')")
+    # Longer than the half minute after which the controller looks at times again.
+    book.run("job = wb.submit(trial(seconds=40), walltime='1m')")
     book.running(eventually)
     # The shortest limit is a minute: of a job that runs, root may bring the end near.
     slurm_cluster.root_command("scontrol", "update", f"JobId={book.number()}", "EndTime=now+1second")
