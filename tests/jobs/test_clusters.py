@@ -34,9 +34,10 @@ def here() -> OwnClient:
         yield client
 
 
-def test_a_script_that_starts_a_cluster_where_it_is_imported_is_told_what_to_do(tmp_path):
+@pytest.mark.parametrize("how", ["1", "maximum=2"])
+def test_a_script_that_starts_a_cluster_where_it_is_imported_is_told_what_to_do(tmp_path, how):
     path = tmp_path / "script.py"
-    path.write_text("import workbench as wb\nwith wb.cluster(1, kind='local'):\n    print('here')\n")
+    path.write_text(f"import workbench as wb\nwith wb.cluster({how}, kind='local'):\n    print('here')\n")
     done = subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1
     assert "put what it does below: if __name__ == '__main__':" in done.stderr.splitlines()[-1]

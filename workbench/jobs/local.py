@@ -70,7 +70,8 @@ def local(settings: Settings, minimum: int, maximum: int, cores: int, memory: st
     try:
         with dask.config.set({"distributed.worker.http.routes": []}):
             cluster = Local(  # type: ignore[no-untyped-call]
-                workers=dict.fromkeys(range(minimum), spec),
+                # At least one, so that workers that cannot start are told here, and not waited for.
+                workers=dict.fromkeys(range(max(minimum, 1)), spec),
                 scheduler={"cls": Scheduler, "options": {"dashboard": True, **shared, **pages, **notes}},
                 worker=spec,
                 security=shared["security"],
