@@ -49,6 +49,16 @@ class Person:
 
         wait_for(up, seconds, f"{self.name}'s server")
 
+    def stop_server(self, seconds: float = 60) -> None:
+        """Stop the user's server, whatever it does, and wait until it is gone."""
+        path = f"/hub/api/users/{self.name}"
+
+        def gone() -> bool:
+            self.http.delete(f"{path}/server", headers=self.headers())
+            return not self.http.get(path, headers=self.headers()).json().get("servers")
+
+        wait_for(gone, seconds, f"the end of {self.name}'s server")
+
     def start_kernel(self) -> str:
         answer = self._post(f"/user/{self.name}/api/kernels", {"name": "python3"})
         answer.raise_for_status()

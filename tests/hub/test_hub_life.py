@@ -91,6 +91,8 @@ def test_an_announcement_reaches_a_lab_in_a_container(hub, anna):
 
 def test_a_busy_kernel_in_a_container_is_kept_and_an_idle_container_is_stopped(hub, anna, log_in, tmp_path):
     board, ben = Board(tmp_path), log_in("ben")
+    # A kernel that another test left, and that begins anew after its death, would keep it.
+    ben.stop_server()
     ben.start_server()
     kernel = anna.start_kernel()
     anna.run(kernel, "treasure = 42")

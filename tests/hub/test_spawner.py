@@ -221,10 +221,13 @@ def test_whose_turn_does_not_come_is_told(site, containers):
     first, second = site.spawner("anna"), site.spawner("ben")
     for spawner in (first, second):
         spawner.starts_at_once, spawner.turn_timeout = 1, 0.2
-    first.cmd = program("import time; time.sleep(3)\n" + ANSWER)
+    first.cmd = program("import time; time.sleep(5)\n" + ANSWER)
 
     async def both():
-        return await asyncio.gather(first.start(), second.start(), return_exceptions=True)
+        begun = asyncio.ensure_future(first.start())
+        while not (begun.done() or containers()):
+            await asyncio.sleep(0.05)
+        return await asyncio.gather(begun, second.start(), return_exceptions=True)
 
     address, error = run(both())
     assert address[0]

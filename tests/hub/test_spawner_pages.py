@@ -25,19 +25,13 @@ def page(hub, browsed) -> Iterator[Page]:
 
 
 @pytest.fixture
-def stopped(hub, eventually) -> Iterator[None]:
+def stopped(hub) -> Iterator[None]:
     """Begin and end without anybody's server."""
 
     def stop() -> None:
         for name in ("anna", "ben"):
             with Person(hub.url, name, hub.passwords[name]) as person:
-                path = f"/hub/api/users/{name}"
-
-                def gone(person: Person = person, path: str = path) -> bool:
-                    person.http.delete(f"{path}/server", headers=person.headers())
-                    return not person.http.get(path, headers=person.headers()).json().get("servers")
-
-                eventually(gone, 60, f"the end of {name}'s server")
+                person.stop_server()
 
     stop()
     yield

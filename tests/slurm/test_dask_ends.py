@@ -121,13 +121,13 @@ def older(slurm: Slurm) -> dict[str, str]:
 
 
 def test_a_worker_with_other_libraries_is_refused_by_name(
-    slurm: Slurm, notebook: Open, older: dict[str, str]
+    slurm: Slurm, notebook: Open, older: dict[str, str], eventually: Eventually
 ):
     book = notebook(more=older)
     said = r"InvalidSetting: Worker \d+: has other libraries: toolz 0\.0\.1 here and 1\.\S+ there"
     with pytest.raises(CellError, match=said):
         book.run(START.format(how="1"), 90)
-    assert jobs(slurm) == []
+    eventually(lambda: not jobs(slurm), 20, "the end of its jobs")
     assert book.run(SESSIONS) == []
 
 
