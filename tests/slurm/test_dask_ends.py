@@ -89,6 +89,31 @@ def test_a_notebook_that_ends_without_a_word_leaves_nothing(
     eventually(lambda: not jobs(slurm), 20, "an empty queue")
 
 
+def test_a_cancelled_worker_ends_at_once_and_gives_its_tile_back(
+    slurm: Slurm, notebook: Open, eventually: Eventually
+):
+    book = notebook()
+    book.run(START.format(how="1, wait=60"), 90)
+    book.run(
+        "from pathlib import Path\n"
+        "def held(path):\n"
+        "    import time\n"
+        "    from workbench.jobs.claims import Waiting, claim\n"
+        "    with claim(Path(path), Waiting()):\n"
+        "        time.sleep(100)\n"
+        "place = Path('~/held.claim').expanduser()\n"
+        "future = client.submit(held, str(place))"
+    )
+    place = slurm.home("anna") / "held.claim"
+    eventually(place.exists, 20, "the claim")
+    (job,) = jobs(slurm, "RUNNING")
+    slurm.root_command("scancel", job)
+    # Else SLURM kills it half a minute later, and the claim holds as long again.
+    eventually(lambda: not place.exists(), 8, "the end of the claim")
+    eventually(lambda: job not in jobs(slurm), 12, "the end of the job")
+    book.run("future.cancel(); client.close()")
+
+
 def test_a_living_cluster_is_left_alone_by_the_next(slurm: Slurm, notebook: Open):
     first, second = notebook(), notebook()
     first.run(START.format(how="1"), 90)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from workbench.archive.files import lock
 
-__all__ = ["LEASE_S", "Claim", "Waiting", "claim"]
+__all__ = ["LEASE_S", "Claim", "Waiting", "claim", "release_all"]
 
 LEASE_S = 30.0
 """How long a claim holds that is not touched."""
@@ -39,20 +39,24 @@ class Claim:
     def __init__(self, path: Path, token: str) -> None:
         self.path = path
         self.token = token
-        _heart().add(path)
+        _heart().add(path, token)
 
     def release(self) -> None:
         """Give it back; that of somebody who took it over stays."""
         _heart().discard(self.path)
-        with suppress(OSError):
-            if _token(self.path) == self.token:
-                self.path.unlink()
+        _remove(self.path, self.token)
 
     def __enter__(self) -> Claim:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+def release_all() -> None:
+    """Give back all that this process holds, before it ends without a word."""
+    for path, token in _heart().held().items():
+        _remove(path, token)
 
 
 class Waiting:
@@ -112,6 +116,12 @@ def _make(path: Path) -> Claim | None:
     return Claim(path, token)
 
 
+def _remove(path: Path, token: str) -> None:
+    with suppress(OSError):
+        if _token(path) == token:
+            path.unlink()
+
+
 def _token(path: Path) -> str:
     try:
         return str(json.loads(path.read_bytes())["token"])
@@ -153,20 +163,24 @@ class _Heart:
     """Touches the claims of this process."""
 
     def __init__(self) -> None:
-        self._held: set[Path] = set()
+        self._held: dict[Path, str] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def add(self, path: Path) -> None:
+    def add(self, path: Path, token: str) -> None:
         with self._lock:
-            self._held.add(path)
+            self._held[path] = token
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._beat, name="workbench-claims", daemon=True)
                 self._thread.start()
 
     def discard(self, path: Path) -> None:
         with self._lock:
-            self._held.discard(path)
+            self._held.pop(path, None)
+
+    def held(self) -> dict[Path, str]:
+        with self._lock:
+            return dict(self._held)
 
     def _beat(self) -> None:
         while True:

@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from workbench.jobs import libraries
+from workbench.jobs import ending, libraries
 
 __all__ = ["main"]
 
@@ -34,6 +34,7 @@ def main(arguments: list[str]) -> int:
     keys = [f"--tls-{name}={folder / file}" for name, file in _KEYS.items()]
     # Nothing is served but to those who have the key.
     quiet = ["--no-nanny", "--no-dashboard", "--dashboard-address=127.0.0.1:0", "--protocol=tls"]
+    quiet += ["--preload", ending.__name__]
     with dask.config.set({"distributed.worker.http.routes": [], "distributed.comm.require-encryption": True}):
         dask_worker.main([*arguments, *keys, *quiet], standalone_mode=False)
     return 0

@@ -110,10 +110,11 @@ def test_a_worker_that_is_killed_costs_no_tile_twice(book: Kernel):
 
 def test_a_map_goes_on_where_it_was_when_the_notebook_is_killed(book: Kernel, eventually: Eventually):
     """The scheduler dies with it, and workers without a scheduler end."""
-    book.run("client = wb.cluster(2, death_timeout=5)\nclient.wait_for_workers(1, timeout=60)", 120)
+    # A job that waited meanwhile would begin, and look for the scheduler, when others have ended.
+    book.run("client = wb.cluster(2, death_timeout=5)\nclient.wait_for_workers(2, timeout=60)", 120)
     with at_work(book, "resumed", 10, book.kill) as killed:
         book.leave("found, counts = mapped('~/resumed', client)")
-    eventually(lambda: not book.processes("workbench.jobs.worker"), 40, "the end of the workers")
+    eventually(lambda: not book.processes("workbench.jobs.worker"), 60, "the end of the workers")
     done = len(tiles(book, "resumed"))
     book.begin()
     book.run(MAP + TRUTH)
