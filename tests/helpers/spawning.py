@@ -18,6 +18,7 @@ from jupyterhub.user import User
 from traitlets.config import Config
 
 from dockerd import Daemon
+from passing import let_pass
 from plain import PYTHON, plain_image
 from workbench_hub.containers import spawner as module
 from workbench_hub.containers.spawner import ContainerSpawner, SpawnFailed
@@ -153,9 +154,7 @@ def network(docker_daemon: Daemon):
 
 @pytest.fixture
 def site(docker_daemon: Daemon, image: str, network: str, tmp_path):
-    tmp_path.chmod(0o711)
-    for parent in tmp_path.parents[:3]:
-        parent.chmod(0o711)
+    let_pass(tmp_path)
     with users(tmp_path, image, docker_daemon.url, network) as found:
         yield found
     with docker_daemon.client() as client:

@@ -20,6 +20,7 @@ import sqlalchemy as sql
 from jupyterhub import orm
 from sqlalchemy.orm import Session
 
+from passing import let_pass
 from postgres import cluster, programs
 from simulated import TOKEN, SimulatedHub, simulated_hub
 from workbench_hub.health import wait_for
@@ -38,8 +39,7 @@ def hub(tmp_path, missing) -> Iterator[SimulatedHub]:
         missing("root", "homes are given to their users by root alone")
     if programs() is None:
         missing("postgres", "PostgreSQL's programs are not installed")
-    for parent in tmp_path.parents[:3]:
-        parent.chmod(0o711)
+    let_pass(tmp_path)
     with cluster() as postgres, simulated_hub(tmp_path, postgres.create("hub")) as hub:
         yield hub
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from passing import let_pass
 from workbench.errors import InvalidSetting, ResourceExceeded, Unavailable
 from workbench_hub.health import wait_for
 from workbench_hub.identity import Identity
@@ -102,14 +103,8 @@ def may_resize() -> bool:
     return bool(int(status.partition("CapEff:")[2].split()[0], 16) >> 24 & 1)
 
 
-def opened(path: Path) -> None:
-    """Let other users pass through the tests' directories, which pytest closes."""
-    for folder in (path, *path.parents[:2]):
-        folder.chmod(folder.stat().st_mode | 0o011)
-
-
 def test_a_home_is_its_users_alone_and_ends_at_its_quota(homes, tmp_path):
-    opened(tmp_path)
+    let_pass(tmp_path)
     usage = homes.prepare(ALICE)
     home = homes.path(ALICE)
     stat = home.stat()
@@ -127,7 +122,7 @@ def test_a_home_is_its_users_alone_and_ends_at_its_quota(homes, tmp_path):
 
 
 def test_a_full_home_is_prepared_like_any_other(homes, tmp_path):
-    opened(tmp_path)
+    let_pass(tmp_path)
     homes.prepare(ALICE)
     fill(ALICE, homes.path(ALICE))
     assert homes.prepare(ALICE).full
@@ -138,7 +133,7 @@ def test_a_full_home_is_prepared_like_any_other(homes, tmp_path):
 
 
 def test_too_many_files_fill_a_home_too(homes, tmp_path):
-    opened(tmp_path)
+    let_pass(tmp_path)
     homes.prepare(ALICE)
     script = f"cd {homes.path(ALICE)} && i=0; while : > f$i; do i=$((i+1)); done"
     assert "No space left" in as_user(ALICE, "sh", "-c", script).stderr
@@ -149,7 +144,7 @@ def test_too_many_files_fill_a_home_too(homes, tmp_path):
 
 
 def test_another_user_sees_nothing_of_it(homes, tmp_path):
-    opened(tmp_path)
+    let_pass(tmp_path)
     bob = Identity("bob", 20102, 20102)
     homes.prepare(ALICE)
     homes.prepare(bob)
@@ -364,8 +359,8 @@ def test_project_quotas_keep_a_home_in_its_bounds(tmp_path, policy, loop, missin
     if done.returncode:
         missing("project-quota", "this kernel has no quotas for ext4")
     try:
-        opened(tmp_path)
-        opened(disk)
+        let_pass(tmp_path)
+        let_pass(disk)
         homes = Homes(disk / "homes", policy, chosen("auto", disk))
         assert homes.quota.method == "project"
         homes.prepare(ALICE)
