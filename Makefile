@@ -8,6 +8,9 @@ ifdef PROFILE
 export WORKBENCH_PROFILE := $(PROFILE)
 endif
 
+# Tests of these have the machine to themselves; the others run side by side, before.
+REAL := docker or slurm or services or browser
+
 .PHONY: help setup up down status logs test test-long lint images bench docs lock clean
 .DEFAULT_GOAL := help
 
@@ -31,7 +34,8 @@ logs:  ## show the newest lines of every log
 
 test:  ## set up and run all tests, except those at full size
 	$(ENVIRONMENT) test
-	@$(VENV)/pytest -m "not long"
+	@$(VENV)/pytest -m "not long and not ($(REAL))" -n logical --maxprocesses 4 --dist worksteal; alone=$$?; \
+	$(VENV)/pytest -m "not long and ($(REAL))"; real=$$?; exit $$((alone | real))
 
 test-long:  ## run the tests at full size
 	$(ENVIRONMENT) test

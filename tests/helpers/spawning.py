@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 from docker.types import IPAMConfig, IPAMPool
 from jupyterhub import orm
@@ -158,7 +159,7 @@ def site(docker_daemon: Daemon, image: str, network: str, tmp_path):
     with users(tmp_path, image, docker_daemon.url, network) as found:
         yield found
     with docker_daemon.client() as client:
-        for container in client.containers.list(all=True, filters={"name": f"{network}--"}):
+        for container in _servers(client, network):
             container.remove(force=True)
 
 
@@ -166,6 +167,11 @@ def site(docker_daemon: Daemon, image: str, network: str, tmp_path):
 def containers(docker_daemon: Daemon, network: str) -> Callable[[], list[str]]:
     def names() -> list[str]:
         with docker_daemon.client() as client:
-            return sorted(c.name for c in client.containers.list(all=True, filters={"name": f"{network}--"}))
+            return sorted(container.name for container in _servers(client, network))
 
     return names
+
+
+def _servers(client: docker.DockerClient, network: str) -> list[Any]:
+    filters = {"name": f"{network}--"}
+    return list(client.containers.list(all=True, filters=filters, ignore_removed=True))

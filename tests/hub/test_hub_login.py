@@ -171,7 +171,7 @@ def test_secrets_are_in_no_log_and_no_container(hub, docker_daemon, two):
         text = log.read_text(errors="replace")
         assert not [secret for secret in secrets if secret in text], log.name
     with docker_daemon.client() as client:
-        shown = json.dumps([container.attrs for container in client.containers.list()])
+        shown = json.dumps([container.attrs for container in client.containers.list(ignore_removed=True)])
     assert not [secret for secret in secrets if secret in shown]
 
 

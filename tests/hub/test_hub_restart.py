@@ -84,7 +84,7 @@ def test_a_kernel_goes_on_while_the_docker_daemon_is_away(hub, docker_daemon, se
     assert session.says() == session.kept
     eventually(hub.all_well, 60, "all of it")
     with docker_daemon.client() as client:
-        names = [container.name for container in client.containers.list()]
+        names = [container.name for container in client.containers.list(ignore_removed=True)]
     assert [name for name in names if "anna" in name]
     # What needs the daemon is there again: a server stops, and starts.
     ben = log_in("ben")

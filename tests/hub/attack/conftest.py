@@ -101,7 +101,7 @@ class _door:
 
 
 def _left(client: docker.DockerClient, plan: Plan) -> None:
-    for container in client.containers.list(all=True, filters={"network": plan.name}):
+    for container in client.containers.list(all=True, filters={"network": plan.name}, ignore_removed=True):
         container.remove(force=True)
 
 

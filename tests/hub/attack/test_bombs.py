@@ -109,7 +109,7 @@ def test_a_full_home_is_its_owners_alone_and_locks_nobody_out(hub, bomber, neigh
 def logged_too_much(docker_daemon) -> bool:
     """Whether the bomber's log is larger than it may be."""
     with docker_daemon.client() as client:
-        one = client.containers.list(filters={"label": "workbench.user=ben"})[0]
+        one = client.containers.list(filters={"label": "workbench.user=ben"}, ignore_removed=True)[0]
         limit = one.attrs["HostConfig"]["LogConfig"]["Config"]
         path = Path(one.attrs["LogPath"])
     size = sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*"))

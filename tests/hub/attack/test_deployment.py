@@ -73,7 +73,7 @@ def test_dockers_socket_is_not_there(attacker, path):
 
 def address_of(hub: Running, docker_daemon, name: str) -> str:
     with docker_daemon.client() as client:
-        found = client.containers.list(filters={"label": f"workbench.user={name}"})
+        found = client.containers.list(filters={"label": f"workbench.user={name}"}, ignore_removed=True)
         return str(next(iter(found[0].attrs["NetworkSettings"]["Networks"].values()))["IPAddress"])
 
 
