@@ -49,6 +49,15 @@ class Person:
 
         wait_for(up, seconds, f"{self.name}'s server")
 
+    def stop_server(self) -> None:
+        """Stop the user's server, as the button does, and wait until the hub knows of none."""
+        self.http.delete(f"/hub/api/users/{self.name}/server", headers=self.headers())
+
+        def gone() -> bool:
+            return not self.http.get(f"/hub/api/users/{self.name}").raise_for_status().json()["servers"]
+
+        wait_for(gone, 60, f"the end of {self.name}'s server")
+
     def start_kernel(self) -> str:
         answer = self._post(f"/user/{self.name}/api/kernels", {"name": "python3"})
         answer.raise_for_status()
