@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 __all__ = ["Survey", "survey"]
 
 _TOGETHER = 64
+_LARGE = 1 << 20
+"""Mean size of files from which on several channels are gone through at once, bytes."""
 _EVER = 2**62
 
 
@@ -228,7 +230,9 @@ def _summed(archive: SdsReader, files: list[DayFile], chosen: Selection, part: i
         return _Channel(parts=segments(stream, flat=True, least=1) if len(stream) else [], plain=False)
 
     ordered = sorted(wanted, key=lambda file: (file.id, file.day))
-    with ThreadPoolExecutor(CORES) as pool:
+    # Of small files so little is summed at a time that threads would wait for each other.
+    small = sum(file.size for file in wanted) < _LARGE * len(wanted)
+    with ThreadPoolExecutor(1 if small else CORES) as pool:
         # Notices go to whoever listens here.
         asked = {
             seed_id: pool.submit(copy_context().run, one, seed_id, list(group))
