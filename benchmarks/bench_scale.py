@@ -20,6 +20,7 @@ import workbench as wb
 from benchmarks import scaling, simulated
 from benchmarks.harness import Row, clock
 from workbench.archive import Archive, Selection, survey
+from workbench.archive.entries import entry
 from workbench.calls import Policy
 from workbench.demo.known import known
 from workbench.jobs.planning import plan
@@ -130,14 +131,15 @@ def _held(archive: Archive, path: Path, folder: Path, number: int = 1024) -> dic
     """Have an index hold one day file as if it were many."""
     name = str(path.relative_to(archive.root))
     headers = archive.index.tree.headers(name)
-    files = [(f"{name[:-8]}{number:08d}", headers) for number in range(number)]
+    assert headers is not None
+    names = [f"{name[:-8]}{number:08d}" for number in range(number)]
     index = Archive(archive.root, index=folder / "index.sqlite").index
 
     def written() -> None:
         shutil.rmtree(folder, ignore_errors=True)
         with index.kept_open():
             for first in range(0, number, 64):
-                index.store(files[first : first + 64])
+                index.store([(path, entry(headers)) for path in names[first : first + 64]])
 
     seconds = _median(written)
     return {"index_bytes": index.path.stat().st_size / number, "store_index_s": seconds / number}

@@ -8,10 +8,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import hypothesis
 import pytest
@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 
 # Helpers are no tests, and some of them declare kernels where they are imported.
 collect_ignore = ["helpers"]
+
+
+class ImageBuild(NamedTuple):
+    """A build of images that is under way, and the folder of its catalogue."""
+
+    process: subprocess.Popen[bytes]
+    out: Path
+
 
 REQUIRED = frozenset(filter(None, os.environ.get("REQUIRE", "").split(",")))
 """Components whose absence is a failure: ``REQUIRE=shared,slurm,docker,browser``."""
@@ -148,19 +156,48 @@ def slurm(slurm_cluster: Slurm) -> Iterator[Slurm]:
 
 
 @pytest.fixture(scope="session")
-def catalogue(docker_daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the images, once in a run; return the catalogue that names them by digest.
+def image_build(
+    request: pytest.FixtureRequest, docker_daemon: Daemon, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ImageBuild]:
+    """Begin to build the images, once in a run: the users', and the services' where tests ask for them."""
+    names = ["user", *(["api", "hub"] if _wanted(request, "service_images") else [])]
+    out = tmp_path_factory.mktemp("images")
+    build = Path(__file__).parents[1] / "images" / "build.py"
+    command = [sys.executable, str(build), *names, "--docker", docker_daemon.url, "--out", str(out)]
+    with (out / "build.log").open("w") as log:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    yield ImageBuild(process, out)
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ahead(request: pytest.FixtureRequest) -> None:
+    """Begin what takes minutes at the start of a run, beside tests that do not need it."""
+    if _wanted(request, "catalogue") and "TEST_CATALOGUE" not in os.environ:
+        import dockerd
+
+        if not dockerd.why_not():
+            with suppress(Exception):  # whoever needs it meets it again
+                request.getfixturevalue("image_build")
+
+
+def _wanted(request: pytest.FixtureRequest, fixture: str) -> bool:
+    return any(fixture in getattr(item, "fixturenames", ()) for item in request.session.items)
+
+
+@pytest.fixture(scope="session")
+def catalogue(request: pytest.FixtureRequest, docker_daemon: Daemon) -> Path:
+    """Wait for the images; return the catalogue that names them by digest.
 
     ``TEST_CATALOGUE`` names one of an earlier run, whose images are there still (see `dockerd.KEPT`).
     """
     if kept := os.environ.get("TEST_CATALOGUE"):
         return Path(kept)
-    out = tmp_path_factory.mktemp("images")
-    build = Path(__file__).parents[1] / "images" / "build.py"
-    command = [sys.executable, str(build), "user", "--docker", docker_daemon.url, "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
-    assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
-    return out / "catalogue.json"
+    build: ImageBuild = request.getfixturevalue("image_build")
+    code = build.process.wait(900)
+    assert code == 0, (build.out / "build.log").read_text()[-4000:]
+    return build.out / "catalogue.json"
 
 
 @pytest.fixture(scope="session")

@@ -135,14 +135,21 @@ def restart(deployment: Supervised, name: str) -> None:
 
 
 def update(deployment: Supervised) -> list[str]:
-    """Write the configuration anew, start those processes anew that it changes, and return their names."""
+    """Write the configuration anew; start what it adds, stop what it leaves out, start anew what it changes.
+
+    Returns
+    -------
+    list of str
+        The names of all of these.
+    """
     configure(deployment)
-    _, changed, _ = _ask(deployment, "reloadConfig")[0]
-    for name in changed:
+    added, changed, removed = _ask(deployment, "reloadConfig")[0]
+    for name in (*changed, *removed):
         _ask(deployment, "stopProcessGroup", name)
         _ask(deployment, "removeProcessGroup", name)
+    for name in (*added, *changed):
         _ask(deployment, "addProcessGroup", name)
-    return list(changed)
+    return [*added, *changed, *removed]
 
 
 def marked(deployment: Supervised) -> list[int]:

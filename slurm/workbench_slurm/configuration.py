@@ -20,6 +20,8 @@ __all__ = ["create", "write_all"]
 _TEMPLATES = ("slurm.conf", "cgroup.conf", "job_container.conf")
 _SCRIPTS = ("prolog", "epilog", "epilog-slurmctld", "task-prolog")
 _KEY_BYTES = 128
+_PATIENCE = 10
+"""Seconds that SLURM's daemons wait for an answer, unless one says otherwise."""
 
 
 def create(cluster: Cluster) -> None:
@@ -73,6 +75,7 @@ def write_all(cluster: Cluster) -> None:
         "accounting": _accounting(cluster),
         "accounting_port": plan.ports["accounting"],
         "silence": plan.silence,
+        "patience": max(2, min(_PATIENCE, plan.silence // 2)),
         "nodes": "\n".join(nodes),
         "memory_per_cpu": plan.memory // plan.cpus // 2,
         **ENFORCEMENTS[plan.limits].values,

@@ -215,13 +215,13 @@ def test_killed_while_indexing_the_next_one_goes_on(tmp_path) -> None:
         "import os, signal, sys\n"
         "from workbench.archive import Archive, Selection\n"
         "from workbench.archive import index\n"
-        "store, times = index._store, []\n"
+        "keep, times = index.keep, []\n"
         "def dying(base, fresh):\n"
-        "    store(base, fresh)\n"
+        "    keep(base, fresh)\n"
         "    times.append(1)\n"
         "    if len(times) == 2:\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "index._store = dying\n"
+        "index.keep = dying\n"
         "archive = Archive(sys.argv[1])\n"
         "archive.index.look(archive.files(Selection()))\n"
     )
@@ -231,6 +231,27 @@ def test_killed_while_indexing_the_next_one_goes_on(tmp_path) -> None:
     with closing(sqlite3.connect(other.index.path)) as base:
         assert base.execute("SELECT count(*) FROM file").fetchone() == (64,)
     assert sum(t.stats.npts for t in everything(other)) == 7500
+
+
+def test_large_files_are_read_side_by_side(tmp_path, monkeypatch) -> None:
+    archive = Archive(tmp_path / "a", index=tmp_path / "one.sqlite")
+    archive.write(Stream([trace(50 + k, MIDNIGHT + 86400 * k) for k in range(150)]))
+    files = archive.files(Selection())
+    gone, odd = files[70], files[80]
+    (archive.root / gone.path).unlink()
+    (archive.root / odd.path).unlink()
+    (archive.root / odd.path).mkdir()
+    found = []
+    for name, parallel, large in (("serial", 1, 0), ("threads", 3, 0), ("small", 3, 1 << 20)):
+        monkeypatch.setattr(Local, "parallel", parallel)
+        monkeypatch.setattr(Local, "large", large)
+        said: list[str] = []
+        with listen(on_notice=lambda one, said=said: said.append(one.subject)):
+            index = Index(archive.root, tmp_path / f"{name}.sqlite")
+            found.append((index.spans(files), index.look(files).stretches))
+        assert said == [str(archive.root / odd.path)]
+    assert len(found[0][0]) == len(found[0][1]) == 148
+    assert found[0] == found[1] == found[2]
 
 
 def test_reading_while_others_write(archive) -> None:

@@ -41,11 +41,10 @@ print(clean(st, read_inventory("x.xml")))
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory) -> Path:
-    """A copy of the sources, to write into."""
+    """A copy of the sources, to write into, with what Python and numba compiled of them."""
     tree = tmp_path_factory.mktemp("tree")
-    ignored = shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc")
     for name in ("workbench", "tests"):
-        shutil.copytree(ROOT / name, tree / name, ignore=ignored)
+        shutil.copytree(ROOT / name, tree / name)
     for name in ("pyproject.toml",):
         shutil.copy(ROOT / name, tree / name)
     return tree

@@ -20,12 +20,11 @@ from hosted import POLICY
 from livehub import LiveHub, live_hub
 from person import Person
 from slurmed import UIDS, VOLCANO, Slurm
+from smallimage import SHIMS
 from workbench.errors import Unavailable
 from workbench_hub import scheduling
 from workbench_hub.health import healthy, wait_for
 from workbench_hub.life.audit import AuditLog
-
-SHIMS = Path(__file__).parents[2] / "images" / "user" / "broker"
 
 # A server that answers, with the token and the image of a container; nothing of it is a notebook.
 _SERVERS = """

@@ -33,6 +33,11 @@ class Running:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def policy(self) -> Path:
+        """The file of its policy."""
+        return Path(self.more["WORKBENCH_POLICY"])
+
+    @property
     def services(self) -> str:
         return f"{self.url}/services/workbench/"
 

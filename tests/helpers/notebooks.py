@@ -16,6 +16,15 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from slurmed import Slurm
 
+ARRAYS = """
+import dask.array as da, numpy as np
+a = np.random.default_rng(7).integers(-1000, 1000, (1200, 1200))
+lazy = da.from_array(a, chunks=300)
+worked = client.compute(((lazy + 1) * lazy.T)[::2].cumsum(axis=0)).result(timeout=90)
+answer = bool(np.array_equal(worked, ((a + 1) * a.T)[::2].cumsum(axis=0)))
+"""
+"""A cell that works with arrays on the workers of ``client``, and says whether numpy gives the same."""
+
 _KERNEL = """
 import json, sys, traceback, warnings
 space = {"__name__": "__main__"}

@@ -12,6 +12,7 @@ import pytest
 
 from notebooks import Notebook
 from ordinary import ordinary_python
+from smallimage import python_tree
 from trialbook import Trials
 
 if TYPE_CHECKING:
@@ -26,6 +27,16 @@ def person_python() -> Iterator[Path]:
     folder.chmod(0o755)
     yield ordinary_python(folder / "python")
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def python_image(slurm_cluster: Slurm, person_python: Path) -> str:
+    """Return the digest of an image of the cluster's whose `python` is that one: see `python_tree`."""
+    done = slurm_cluster.command(
+        "image", "add", f"{python_tree(slurm_cluster.root / 'python-tree', person_python)}/"
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ test runs.
 
 from __future__ import annotations
 
+import compileall
 import os
 import shutil
 import sys
@@ -21,18 +22,27 @@ HIDDEN = ("/tmp", "/dev/shm")
 
 def ordinary_python(folder: Path) -> Path:
     """Make an environment in a folder, which everybody may read; return its Python."""
+    sources = folder / "sources"
+    for package in PACKAGES:
+        shutil.copytree(package, sources / package.name, ignore=shutil.ignore_patterns("__pycache__"))
+    # Who may not write there would compile all of it anew, in each process.
+    assert compileall.compile_dir(sources, quiet=1)
+    return _environment(folder, sources, install_trials(folder / "plugins"), _libraries(folder / "libraries"))
+
+
+def with_more(python: Path, folder: Path, *places: Path) -> Path:
+    """Make another environment, which has what such a one has, and what is in further places."""
+    return _environment(folder, *places, *_places(python))
+
+
+def _environment(folder: Path, *places: Path) -> Path:
     binary = next((path for path in _candidates() if _runs_for_all(path)), None)
     assert binary is not None, "no Python of this version that an ordinary user can run"
     site = folder / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
-    for path in (site, folder / "bin", folder / "sources"):
+    for path in (site, folder / "bin"):
         path.mkdir(parents=True)
     (folder / "bin/python").symlink_to(binary)
     (folder / "pyvenv.cfg").write_text(f"home = {binary.parent}\ninclude-system-site-packages = false\n")
-    for package in PACKAGES:
-        shutil.copytree(
-            package, folder / "sources" / package.name, ignore=shutil.ignore_patterns("__pycache__")
-        )
-    places = [folder / "sources", install_trials(folder / "plugins"), _libraries(folder / "libraries")]
     (site / "all.pth").write_text("".join(f"{place}\n" for place in places))
     for path in (folder, *folder.rglob("*")):
         if not path.is_symlink():
@@ -43,9 +53,12 @@ def ordinary_python(folder: Path) -> Path:
 def folders_of(python: Path) -> list[Path]:
     """Return what an image has to show for such a Python to run in it."""
     folder = python.parents[1]
-    (named,) = folder.glob("lib/*/site-packages/all.pth")
-    others = [Path(line) for line in named.read_text().splitlines()]
-    return [folder, *(path for path in others if not path.is_relative_to(folder))]
+    return [folder, *(path for path in _places(python) if not path.is_relative_to(folder))]
+
+
+def _places(python: Path) -> list[Path]:
+    (named,) = python.parents[1].glob("lib/*/site-packages/all.pth")
+    return [Path(line) for line in named.read_text().splitlines()]
 
 
 def _libraries(folder: Path) -> Path:

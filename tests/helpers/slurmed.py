@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import time
 
 from workbench.errors import Unavailable
 from workbench_hub import supervision
@@ -138,6 +139,12 @@ class Slurm:
         wanted = {*states} or _ENDED
         wait_for(lambda: self.state(job) in wanted, seconds, f"job {job} ({self.state(job)})")
         return self.state(job)
+
+    def written_down(self, job: int) -> None:
+        """Wait until the controller has on its disk that a job runs, which it does within some seconds."""
+        known, begun = self.cluster.control / "state" / "job_state", time()
+        self.root_command("scontrol", "update", f"JobId={job}", "Comment=one more thing to write down")
+        wait_for(lambda: known.is_file() and known.stat().st_mtime > begun, 20, "the state of jobs on disk")
 
     def node_of(self, job: int) -> str:
         """Return where a job runs or ran."""

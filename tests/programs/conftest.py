@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import sited
 from workbench import kernel as declarations
 from workbench.programs import File
-
-HERE = Path(__file__).parent
 
 
 @pytest.fixture(autouse=True)
@@ -32,25 +29,18 @@ def bubblewrap(missing):
 @pytest.fixture(scope="session")
 def pinned() -> Callable[[Path], File]:
     """Return a file as a declaration names it."""
-    return lambda path: File(path, hashlib.sha256(path.read_bytes()).hexdigest())
+    return sited.pinned
 
 
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory, missing, pinned) -> Callable[..., File]:
+def compiled(tmp_path_factory, missing) -> Callable[..., File]:
     """Return a way to compile a source of this folder: ``compiled("peaks.c", "gcc", "-lm")``."""
     folder = tmp_path_factory.mktemp("programs")
 
     def build(source: str, compiler: str, *more: str, package: str = "") -> File:
         if shutil.which(compiler) is None:
             missing(package or compiler, f"as root: apt-get install {package or compiler}")
-        name = Path(source).stem
-        out = folder / (f"{name}.class" if compiler == "javac" else name)
-        if not out.exists():
-            to = ["-d", str(folder)] if compiler == "javac" else ["-O1", "-o", str(out)]
-            command = [compiler, *to, str(HERE / source), *more]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-            assert done.returncode == 0, done.stderr
-        return pinned(out)
+        return sited.compiled(source, folder, compiler, *more)
 
     return build
 

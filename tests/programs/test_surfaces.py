@@ -14,50 +14,16 @@ import pytest
 
 import workbench as wb
 from clustered import clustered
+from sited import install_peaks
 from workbench import wire
 from workbench.calls import Call, Policy, keys
 from workbench.jobs import client, result, submit
-
-SOURCE = '''
-"""Programs of a site."""
-
-from workbench.nouns import Triggers, Waveforms
-from workbench.programs import File, program
-from workbench.units import Ratio
-
-
-@program(
-    image=None,
-    argv=("{{program}}", "--least", "{{least}}", "{{waveforms}}", "{{result}}"),
-    files={{"program": File("{path}", "{sha256}")}},
-    reads={{"waveforms": "text/csv"}},
-    writes={{"result": "text/csv"}},
-    per="channel",
-    cut=False,
-)
-def peaks(waveforms: Waveforms, *, least: Ratio = 1.0) -> Triggers:
-    """Find where each channel has its largest amplitude.
-
-    Parameters
-    ----------
-    waveforms : Waveforms
-        Any.
-    least : Ratio
-        Amplitude that is needed.
-    """
-'''
 
 
 @pytest.fixture
 def site(peaks_program, tmp_path, monkeypatch):
     """Install a distribution with a program, and a file to run it on."""
-    folder = tmp_path / "site"
-    info = folder / "site_peaks-1.0.dist-info"
-    info.mkdir(parents=True)
-    path, sha256 = peaks_program.path, peaks_program.sha256
-    (folder / "site_peaks.py").write_text(SOURCE.format(path=path, sha256=sha256))
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: site-peaks\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[workbench.kernels]\nsite_peaks = site_peaks\n")
+    folder = install_peaks(tmp_path / "site", peaks_program)
     obspy.read().write(str(tmp_path / "data.mseed"), format="MSEED")
     monkeypatch.setenv("PYTHONPATH", str(folder))
     monkeypatch.syspath_prepend(folder)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from brokered import Brokered
-from notebooks import Notebook
+from notebooks import ARRAYS, Notebook
 from ordinary import folders_of
 from slurmed import UIDS, Slurm
 from trialbook import Trials
@@ -18,13 +18,6 @@ pytestmark = [pytest.mark.slurm, pytest.mark.timeout(240)]
 
 Eventually = Callable[..., None]
 Open = Callable[..., Notebook]
-WORK = """
-import dask.array as da, numpy as np
-a = np.random.default_rng(7).integers(-1000, 1000, (1200, 1200))
-lazy = da.from_array(a, chunks=300)
-worked = client.compute(((lazy + 1) * lazy.T)[::2].cumsum(axis=0)).result(timeout=60)
-answer = np.array_equal(worked, ((a + 1) * a.T)[::2].cumsum(axis=0))
-"""
 LOOK = """
 def look():
     import os
@@ -39,11 +32,11 @@ def opened(
     request: pytest.FixtureRequest,
     slurm: Slurm,
     person_python: Path,
-    broker_image: str,
+    python_image: str,
     placed: Callable[..., tuple[Path, str]],
 ) -> Iterator[Open]:
     """Open a notebook of anna's that gets to SLURM in one way."""
-    more: dict[str, str] = {"JUPYTER_IMAGE_SPEC": broker_image}
+    more: dict[str, str] = {"JUPYTER_IMAGE_SPEC": python_image}
     if request.param == "munge":
         packages = [{"path": str(path)} for path in folders_of(person_python)]
         more["WORKBENCH_LAUNCHER"] = str(placed(read_only=packages)[0])
@@ -66,17 +59,17 @@ def jobs(slurm: Slurm) -> list[str]:
 
 
 def test_a_cluster_comes_works_and_goes(
-    slurm: Slurm, opened: Open, broker_image: str, eventually: Eventually
+    slurm: Slurm, opened: Open, python_image: str, eventually: Eventually
 ):
     book = opened()
     start = "import workbench as wb\nclient = wb.cluster(minimum=0, maximum=2, wait=60)\n"
     book.run(start + LOOK, 90)
     assert jobs(slurm) == []
-    book.send(WORK)
+    book.send(ARRAYS)
     eventually(lambda: len(jobs(slurm)) == 2, 40, "two workers")
     assert book.answer() is True
     issue, digest, uid, token = book.run("answer = client.submit(look).result(timeout=60)", 70)
-    assert (issue, digest, uid, token) == ("small image", broker_image, UIDS["anna"], False)
+    assert (issue, digest, uid, token) == ("small image", python_image, UIDS["anna"], False)
     eventually(lambda: not jobs(slurm), 60, "an empty queue")
     book.run("client.close()")
 

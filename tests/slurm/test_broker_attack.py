@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from brokered import SHIMS, Brokered, new_id
+from brokered import Brokered, new_id
 from slurmed import UIDS
+from smallimage import SHIMS
 
 pytest_plugins = ["brokers", "opening"]
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(240)]

@@ -68,16 +68,6 @@ def test_a_job_within_its_memory_runs_and_one_above_is_ended(slurm: Slurm):
     assert "oom-kill" in slurm.output(greedy)
 
 
-def test_a_job_over_its_time_is_ended(slurm: Slurm):
-    # The shortest limit that sbatch takes is a minute; of a job that runs, root may bring the end near.
-    job = slurm.submit("sleep 600; echo never", "--time=1")
-    assert slurm.wait(job, "RUNNING") == "RUNNING"
-    slurm.root_command("scontrol", "update", f"JobId={job}", "EndTime=now+1second")
-    assert slurm.wait(job) == "TIMEOUT"
-    assert "DUE TO TIME LIMIT" in slurm.output(job)
-    assert "never" not in slurm.output(job)
-
-
 def test_what_a_job_used_is_written_down(slurm: Slurm, eventually: Callable[..., None]):
     spin = 'python3 -c "import time; x = bytearray(150 * 2**20)\nwhile time.process_time() < 1.5: pass"'
     job = slurm.submit(f"srun {spin}", "--nodes=2", "--ntasks=2", "--mem=400", "--account=volcano")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from notebooks import Notebook
+from notebooks import ARRAYS, Notebook
 from slurmed import Slurm
 
 pytest_plugins = ["opening"]
@@ -29,13 +29,6 @@ def slow(number):
     time.sleep(0.4)
     return number ** 2
 futures = client.map(slow, range({first}, {first} + 24))
-"""
-WORK = """
-import dask.array as da, numpy as np
-a = np.random.default_rng(7).integers(-1000, 1000, (1200, 1200))
-lazy = da.from_array(a, chunks=300)
-worked = client.compute(((lazy + 1) * lazy.T)[::2].cumsum(axis=0)).result(timeout=60)
-answer = np.array_equal(worked, ((a + 1) * a.T)[::2].cumsum(axis=0))
 """
 REACH = """
 there = list(client.scheduler_info()["workers"])
@@ -72,7 +65,7 @@ def test_workers_come_when_there_is_work_and_leave_when_there_is_none(
     address = book.run(START.format(how="minimum=0, maximum=2"), 90)
     assert address.startswith("tls://")
     assert jobs(slurm_cluster) == []
-    book.send(WORK)
+    book.send(ARRAYS)
     eventually(lambda: len(jobs(slurm_cluster)) == 2, 30, "two jobs")
     assert book.answer() is True
     eventually(lambda: not jobs(slurm_cluster), 40, "an empty queue")

@@ -20,12 +20,20 @@ from workbench.jobs.clusters import cluster
 client = cluster({how}, kind="slurm", wait=40)
 answer = client.scheduler.address
 """
-DOCTOR = """
-import subprocess, sys
+BEGIN = """
+import os, subprocess, sys
 words = [sys.executable, "-m", "workbench.cli", "doctor", "cluster", "--wait", "40"]
-done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, **{environment!r}})
-answer = done.returncode, done.stdout.splitlines()
+doctors = {
+    name: subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env={**os.environ, name: ports})
+    for name, ports in PORTS.items()
+}
 """
+SAID = """
+said, _ = doctors[{name!r}].communicate(timeout=90)
+answer = doctors[{name!r}].returncode, said.splitlines()
+"""
+WORKERS, SCHEDULERS = "WORKBENCH_WORKER_PORTS", "WORKBENCH_SCHEDULER_PORTS"
+BLOCKED = {WORKERS: "43100:43119", SCHEDULERS: "43200:43219"}
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +57,19 @@ def book(slurm_cluster: Slurm, network: Apart, person_python: Path) -> Iterator[
     more = {"SLURM_CONF": str(conf)}
     with (
         network.passed_on(port),
+        network.blocked(BLOCKED[WORKERS], into=False),
+        network.blocked(BLOCKED[SCHEDULERS], into=True),
         Notebook(slurm_cluster, person_python, more=more, network=network.name) as opened,
     ):
-        opened.run("import os")
+        # Each waits for what does not come: both at once, beside the tests.
+        opened.run(BEGIN.replace("PORTS", repr(BLOCKED)))
         yield opened
     slurm_cluster.clean()
 
 
-def examined(book: Notebook, **environment: str) -> tuple[int, dict[str, str]]:
-    code, lines = book.run("import os\n" + DOCTOR.replace("{environment!r}", repr(environment)), 120)
+def examined(book: Notebook, blocked: str) -> tuple[int, dict[str, str]]:
+    """Return what the doctor found who works with ports that are blocked."""
+    code, lines = book.run(SAID.format(name=blocked), 120)
     return code, {line[4:33].strip(): line[:3].strip() + " " + line[34:] for line in lines}
 
 
@@ -70,17 +82,13 @@ def test_both_ways_are_open(book: Notebook, network: Apart):
     book.run("client.close()")
 
 
-def test_workers_are_not_reached(book: Notebook, network: Apart):
-    with network.blocked("43100:43119", into=False):
-        book.run("os.environ['WORKBENCH_WORKER_PORTS'] = '43100:43119'")
-        said = ""
-        try:
-            book.run(START.format(how="1"), 90)
-        except CellError as error:
-            said = str(error)
-        assert "has reached the scheduler, and is not reached by it" in said
-        assert "Let the ports 43100:43119 of the nodes pass" in said
-        code, found = examined(book)
+def test_workers_are_not_reached(book: Notebook):
+    book.run(f"os.environ[{WORKERS!r}] = {BLOCKED[WORKERS]!r}")
+    with pytest.raises(CellError) as caught:
+        book.run(START.format(how="1"), 90)
+    assert "has reached the scheduler, and is not reached by it" in str(caught.value)
+    assert "Let the ports 43100:43119 of the nodes pass" in str(caught.value)
+    code, found = examined(book, WORKERS)
     assert code == 1
     assert found["node to scheduler"].startswith("ok ")
     assert found["scheduler to worker"].startswith("NO The worker at tls://")
@@ -88,8 +96,7 @@ def test_workers_are_not_reached(book: Notebook, network: Apart):
 
 
 def test_the_scheduler_is_not_reached(book: Notebook, network: Apart):
-    with network.blocked("43200:43219", into=True):
-        code, found = examined(book, WORKBENCH_SCHEDULER_PORTS="43200:43219")
+    code, found = examined(book, SCHEDULERS)
     assert code == 1
     assert found["scheduler, workers asked for"].startswith(f"ok tls://{network.own}:432")
     assert found["node to scheduler"].startswith("NO Worker ")

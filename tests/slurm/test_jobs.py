@@ -84,11 +84,12 @@ def test_a_job_outlives_the_notebook_and_another_finds_it(
     slurm_cluster: Slurm, book: Trials, person_python: Path, eventually: Eventually
 ):
     with Trials(slurm_cluster, person_python) as first:
-        name = first.run("job = wb.submit(trial(seconds=8, mark='outlives')); answer = job.id")
+        name = first.run("job = wb.submit(trial(seconds=600, until='seen')); answer = job.id")
         first.running(eventually)
         first.kill()
     book.run(f"job = wb.jobs({name!r})[0]")
     assert book.told()["state"] == "running"
+    (slurm_cluster.home("anna") / "seen").touch()
     assert book.run("answer = job.result(90).value[0].stats.station", 100) == "RJOB"
     assert name in book.run("answer = repr(wb.jobs())")
 
@@ -107,9 +108,15 @@ def test_a_job_is_nobody_elses(slurm_cluster: Slurm, book: Trials, eventually: E
     book.run("job.cancel().wait(60)", 70)
 
 
-def test_equal_calls_at_one_time_compute_once(slurm_cluster: Slurm, book: Trials):
+def test_equal_calls_at_one_time_compute_once(slurm_cluster: Slurm, book: Trials, eventually: Eventually):
     mark = slurm_cluster.home("anna") / "equal"
-    book.run("first, second = (wb.submit(trial(seconds=4, mark='equal', number=0)) for _ in range(2))")
+    call = "trial(seconds=600, mark='equal', until='both', number=0)"
+    book.run(f"first, second = (wb.submit({call}) for _ in range(2))")
+    # With a node, or without where the first began soon enough.
+    found = "answer = ' '.join(one.status.doing for one in (first, second))"
+    waits = ("an equal run", "another job")
+    eventually(lambda: any(word in book.run(found) for word in waits), 20, "one that waits for the other")
+    (slurm_cluster.home("anna") / "both").touch()
     assert book.run("answer = first.result(90).canonical() == second.result(90).canonical()", 190)
     assert len(mark.read_text().splitlines()) == 1
     reused = book.run("answer = [job.status.reused for job in (first, second)]")
@@ -119,10 +126,12 @@ def test_equal_calls_at_one_time_compute_once(slurm_cluster: Slurm, book: Trials
 def test_a_second_waits_for_a_first_that_runs_without_a_node(
     slurm_cluster: Slurm, book: Trials, eventually: Eventually
 ):
-    book.run("first = wb.submit(trial(seconds=6, mark='waits', number=0))")
+    call = "trial(seconds=600, mark='waits', until='awaited', number=0)"
+    book.run(f"first = wb.submit({call})")
     book.running(eventually, "first")
-    book.run("second = wb.submit(trial(seconds=6, mark='waits', number=0))")
+    book.run(f"second = wb.submit({call})")
     eventually(lambda: "another job" in book.run("answer = second.status.doing"), 20, "the reason")
+    (slurm_cluster.home("anna") / "awaited").touch()
     assert book.run("answer = second.result(90).canonical() == first.result().canonical()", 100)
     assert len((slurm_cluster.home("anna") / "waits").read_text().splitlines()) == 1
 

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
-from datetime import datetime
 
 import pytest
 
@@ -22,7 +21,7 @@ Eventually = Callable[..., None]
 def test_a_job_whose_node_is_lost_runs_again_on_another(
     slurm_cluster: Slurm, book: Trials, eventually: Eventually
 ):
-    book.run("job = wb.submit(trial(seconds=5))")
+    book.run("job = wb.submit(trial(seconds=600, until='moved'))")
     book.running(eventually)
     first = book.told()["node"]
     slurm_cluster.lose(first)
@@ -32,6 +31,7 @@ def test_a_job_whose_node_is_lost_runs_again_on_another(
         eventually(lambda: book.told()["state"] == "pending", 30, "its place in the queue")
         slurm_cluster.root_command("scontrol", "update", f"JobId={book.number()}", "StartTime=now")
         eventually(lambda: book.told()["node"] not in ("", first), 100, "another node")
+        (slurm_cluster.home("anna") / "moved").touch()
         book.run("job.wait(90)", 100)
     finally:
         slurm_cluster.find(first)
@@ -60,18 +60,17 @@ def _left(folder: str) -> bool:
 
 
 def test_a_job_outlives_the_controller(slurm_cluster: Slurm, book: Trials, eventually: Eventually):
-    book.run("job = wb.submit(trial(seconds=25))")
+    book.run("job = wb.submit(trial(seconds=600, until='controlled'))")
     book.running(eventually)
-    # A controller knows again what it has written down, which it does every few seconds.
-    begun = datetime.fromisoformat(book.run("answer = job.status.started")).timestamp()
-    known = slurm_cluster.cluster.control / "state/job_state"
-    eventually(lambda: known.stat().st_mtime > begun, 30, "what the controller knows")
+    slurm_cluster.written_down(book.number())
     dead = slurm_cluster.pid("slurmctld")
     os.kill(dead, signal.SIGKILL)
     # Its own words count while SLURM has none.
     assert book.run("answer = [one.state for one in wb.jobs(job.id)]") == ["running"]
     eventually(slurm_cluster.all_well, 60, "the controller")
     assert slurm_cluster.pid("slurmctld") != dead
+    assert slurm_cluster.state(book.number()) == "RUNNING"
+    (slurm_cluster.home("anna") / "controlled").touch()
     assert book.run("answer = job.result(90).value[0].stats.station", 100) == "RJOB"
 
 

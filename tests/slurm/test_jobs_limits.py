@@ -18,14 +18,21 @@ pytestmark = [pytest.mark.slurm, pytest.mark.timeout(180)]
 Eventually = Callable[..., None]
 
 
-def test_a_job_over_its_time_says_so_and_gets_more(
+def test_a_job_over_its_time_is_ended_says_so_and_gets_more(
     slurm_cluster: Slurm, book: Trials, eventually: Eventually
 ):
-    # Longer than the half minute after which the controller looks at times again.
-    book.run("job = wb.submit(trial(seconds=40), walltime='1m')")
+    """A plain one too; the controller looks at the times of all every half minute."""
+    slurm = slurm_cluster
+    plain = slurm.submit("sleep 600; echo never", "--time=1")
+    book.run("job = wb.submit(trial(seconds=600, until='enough'), walltime='1m')")
     book.running(eventually)
+    assert slurm.wait(plain, "RUNNING") == "RUNNING"
     # The shortest limit is a minute: of a job that runs, root may bring the end near.
-    slurm_cluster.root_command("scontrol", "update", f"JobId={book.number()}", "EndTime=now+1second")
+    for number in (plain, book.number()):
+        slurm.root_command("scontrol", "update", f"JobId={number}", "EndTime=now+1second")
+    assert slurm.wait(plain) == "TIMEOUT"
+    assert "DUE TO TIME LIMIT" in slurm.output(plain)
+    assert "never" not in slurm.output(plain)
     book.run("job.wait(60)", 70)
     found = book.told()
     assert (found["state"], found["code"]) == ("timeout", 5)
@@ -34,6 +41,7 @@ def test_a_job_over_its_time_says_so_and_gets_more(
     with pytest.raises(CellError, match="ResourceExceeded"):
         book.run("job.result()")
     assert "DUE TO TIME LIMIT" in book.run("answer = job.log()")
+    (slurm.home("anna") / "enough").touch()
     book.run("job.retry(walltime='5m').wait(90)", 100)
     assert book.told()["state"] == "done"
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from workbench.archive import stretches
+from workbench.archive.entries import Entry, entry, keep
 from workbench.archive.files import lock, make_folder, trouble
 from workbench.archive.layout import DayFile
 from workbench.archive.records import Fault
-from workbench.archive.spans import Row, successions
+from workbench.archive.spans import Row
 from workbench.archive.stretches import Stretch
-from workbench.archive.trees import Headers, Status, Tree, tree_of
+from workbench.archive.trees import Status, Tree, tree_of
 from workbench.errors import Unavailable, UnreadableFile
 from workbench.notices import notice, progress
 
@@ -91,12 +91,6 @@ SELECT file, id, start, "end", rate, n, records
 FROM span WHERE file IN ({marks}) AND start <= ? AND "end" >= ? ORDER BY file, place
 """
 _FAULTS = "SELECT offset, length, problem FROM fault WHERE file = ? ORDER BY offset"
-_FILE = """
-INSERT INTO file (path, size, mtime_ns, inode, settled) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (path) DO UPDATE SET
-    size = excluded.size, mtime_ns = excluded.mtime_ns, inode = excluded.inode, settled = excluded.settled
-RETURNING id
-"""
 _FINGERPRINT = """
 UPDATE stretch SET fingerprint = ?
 WHERE file = (SELECT id FROM file WHERE path = ?) AND offset = ? AND n = ? AND start = ?
@@ -168,8 +162,12 @@ class Index:
             return Held([], [], {})
         bounds = 2**62 if end is None else end, -(2**62) if start is None else start
         with nullcontext() if there else self.kept_open():
-            self._refresh(wanted, complete=complete)
-            return self._run(lambda base: _held(base, list(wanted), bounds))
+            # Mostly nothing has changed, and to ask twice would take twice as long.
+            found = None if complete else self._run(lambda base: _held(base, wanted, bounds, current=True))
+            if found is None:
+                self._refresh(wanted, complete=complete)
+                found = self._run(lambda base: _held(base, wanted, bounds))
+            return found or Held([], [], {})
 
     def spans(self, files: Iterable[DayFile], start: int | None = None, end: int | None = None) -> list[Row]:
         """Return the spans of samples in the files that touch a time span.
@@ -194,38 +192,38 @@ class Index:
             return []
         bounds = 2**62 if end is None else end, -(2**62) if start is None else start
         with nullcontext() if there else self.kept_open():
-            self._refresh(wanted)
-            return self._run(lambda base: _spans(base, wanted, bounds))
+            # Mostly nothing has changed, and to ask twice would take twice as long.
+            found = self._run(lambda base: _spans(base, wanted, bounds, current=True))
+            if found is None:
+                self._refresh(wanted)
+                found = self._run(lambda base: _spans(base, wanted, bounds))
+            return found or []
 
     def _refresh(self, wanted: dict[str, DayFile], *, complete: bool = False) -> None:
         """Read the headers of the files that are new, or have changed."""
         changed = self._changed(wanted, complete=complete)
         with self.kept_open() if len(changed) > _TOGETHER else nullcontext():
-            for first in range(0, len(changed), _TOGETHER):
-                some = changed[first : first + _TOGETHER]
-                fresh = list(zip(some, self._read_all(some), strict=True))
-                self._run(partial(_store, fresh=fresh))
+            done = 0
+            for fresh in self._read_all([wanted[path] for path in changed]):
+                self.store(fresh)
+                done += len(fresh)
                 if len(changed) > _TOGETHER:
-                    progress((first + len(fresh)) / len(changed), "reading headers")
+                    progress(done / len(changed), "reading headers")
 
     def stale(self, files: Iterable[DayFile]) -> set[str]:
         """Return which files, by their path, are new or have changed since they were looked at."""
         return set(self._changed({file.path: file for file in files}))
 
-    def store(self, fresh: list[tuple[str, Headers | None]]) -> None:
+    def store(self, fresh: list[tuple[str, Entry | None]]) -> None:
         """Keep what the headers of files say that somebody has read; None for files that are gone."""
-        self._run(partial(_store, fresh=fresh))
+        self._run(partial(keep, fresh=fresh))
 
     def _changed(self, wanted: dict[str, DayFile], *, complete: bool = False) -> list[str]:
         known = self._run(lambda base: _known(base, None if complete else list(wanted)))
         gone = [(known[path][0],) for path in known if path not in wanted]
         if gone:
             self._run(lambda base: base.executemany("DELETE FROM file WHERE id = ?", gone))
-        return [
-            path
-            for path, file in wanted.items()
-            if path not in known or known[path][1:] != (file.size, file.mtime_ns, file.inode, 1)
-        ]
+        return [path for path, file in wanted.items() if not _is(known.get(path), file)]
 
     @contextmanager
     def kept_open(self) -> Iterator[None]:
@@ -243,20 +241,36 @@ class Index:
         rows = [(one.fingerprint, one.path, one.offset, one.n, one.start) for one in found]
         self._run(lambda base: base.executemany(_FINGERPRINT, rows))
 
-    def _read_all(self, paths: list[str]) -> list[Headers | None]:
-        if self.tree.parallel == 1 or len(paths) == 1:
-            return [self._read(path) for path in paths]
-        # Notices go to whoever listens here.
-        asked = [partial(copy_context().run, self._read, path) for path in paths]
+    def _read_all(self, files: list[DayFile]) -> Iterator[list[tuple[str, Entry | None]]]:
+        """Read headers, some files at a time; the next are read while the last are seen to."""
+        groups = [
+            [file.path for file in files[first : first + _TOGETHER]]
+            for first in range(0, len(files), _TOGETHER)
+        ]
+        size = sum(file.size for file in files)
+        if self.tree.parallel == 1 or len(files) < 2 or size < self.tree.large * len(files):
+            for group in groups:
+                yield [(path, self._read(path)) for path in group]
+            return
         with ThreadPoolExecutor(self.tree.parallel) as pool:
-            return list(pool.map(lambda ask: ask(), asked))
 
-    def _read(self, path: str) -> Headers | None:
+            def ask(group: list[str]) -> list[Future[Entry | None]]:
+                # Notices go to whoever listens here.
+                return [pool.submit(copy_context().run, self._read, path) for path in group]
+
+            asked = ask(groups[0])
+            for group, following in zip(groups, [*groups[1:], []], strict=True):
+                ahead = ask(following)
+                yield [(path, one.result()) for path, one in zip(group, asked, strict=True)]
+                asked = ahead
+
+    def _read(self, path: str) -> Entry | None:
         try:
-            return self.tree.headers(path)
+            found = self.tree.headers(path)
         except UnreadableFile as error:
             notice(error.subject, error.problem, error.remedy)
             return None
+        return None if found is None else entry(found)
 
     def _run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Do something in one transaction; a damaged database is made anew."""
@@ -329,10 +343,15 @@ def _known(base: sqlite3.Connection, paths: list[str] | None) -> dict[str, _Know
     return found
 
 
-def _held(base: sqlite3.Connection, paths: list[str], bounds: tuple[int, int]) -> Held:
+def _held(
+    base: sqlite3.Connection, wanted: dict[str, DayFile], bounds: tuple[int, int], *, current: bool = False
+) -> Held | None:
+    """Return what is in files; None if they have to be as they are now, and are not."""
     base.execute("BEGIN")  # All of one moment: others may be writing.
-    known = _known(base, paths)
-    numbers = [(known[path][0], path) for path in paths if path in known]
+    known = _known(base, list(wanted))
+    if current and not all(_is(known.get(path), file) for path, file in wanted.items()):
+        return None
+    numbers = [(known[path][0], path) for path in wanted if path in known]
     return Held(
         [
             Stretch(path, *row)
@@ -344,9 +363,19 @@ def _held(base: sqlite3.Connection, paths: list[str], bounds: tuple[int, int]) -
     )
 
 
-def _spans(base: sqlite3.Connection, wanted: dict[str, DayFile], bounds: tuple[int, int]) -> list[Row]:
+def _is(known: _Known | None, file: DayFile) -> bool:
+    """Tell whether a file is the one that the index knows."""
+    return known is not None and known[1:] == (file.size, file.mtime_ns, file.inode, 1)
+
+
+def _spans(
+    base: sqlite3.Connection, wanted: dict[str, DayFile], bounds: tuple[int, int], *, current: bool = False
+) -> list[Row] | None:
+    """Return the spans in files; None if they have to be of the files as they are now, and are not."""
     base.execute("BEGIN")
     known = _known(base, list(wanted))
+    if current and not all(_is(known.get(path), file) for path, file in wanted.items()):
+        return None
     named = {known[path][0]: file.id for path, file in wanted.items() if path in known}
     numbers = list(named)
     found: list[Row] = []
@@ -356,35 +385,6 @@ def _spans(base: sqlite3.Connection, wanted: dict[str, DayFile], bounds: tuple[i
         rows = base.execute(query, (*some, *bounds))
         found += [Row(*row[1:]) for row in rows if row[1] == named[row[0]]]
     return found
-
-
-def _store(base: sqlite3.Connection, fresh: list[tuple[str, Headers | None]]) -> None:
-    paths = [path for path, _ in fresh]
-    marks = ",".join("?" * len(paths))
-    for table in ("stretch", "span", "fault"):
-        base.execute(
-            f"DELETE FROM {table} WHERE file IN (SELECT id FROM file WHERE path IN ({marks}))",  # noqa: S608
-            paths,
-        )
-    base.executemany("DELETE FROM file WHERE path = ?", [(path,) for path, found in fresh if found is None])
-    # The number stays the file's: somebody may just have asked for it.
-    numbered = [
-        (base.execute(_FILE, (path, *found.status, int(found.settled))).fetchone()[0], found.scan)
-        for path, found in fresh
-        if found is not None
-    ]
-    base.executemany(
-        "INSERT INTO stretch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
-        [(number, *row) for number, scan in numbered for row in stretches.rows(scan)],
-    )
-    base.executemany(
-        "INSERT INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [(number, k, *row) for number, scan in numbered for k, row in enumerate(successions(scan))],
-    )
-    base.executemany(
-        "INSERT INTO fault VALUES (?, ?, ?, ?)",
-        [(number, one.offset, one.length, one.problem) for number, scan in numbered for one in scan.faults],
-    )
 
 
 def _current(base: sqlite3.Connection) -> bool:

@@ -13,9 +13,9 @@ from __future__ import annotations
 import datetime
 import re
 from calendar import isleap
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from obspy import UTCDateTime
 
@@ -35,14 +35,12 @@ _NAME = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class DayFile:
-    """A file of an archive: its place below the root, its channel and its day."""
+class DayFile(NamedTuple):
+    """A file of an archive: its place below the root, its channel and its day (since 1970)."""
 
     path: str
     id: str
     day: int
-    """Days since 1970."""
     size: int = 0
     mtime_ns: int = 0
     inode: int = 0
@@ -125,7 +123,7 @@ def day_files(root: Path | Tree, selection: Selection, *, margin: int = 1) -> It
     last = 10**6 if selection.endtime is None else day_of(selection.endtime.ns) + margin
     folders = ",".join(f"{code}.D" for code in selection.channel.split(","))
     for year in named(tree, "", "*"):
-        ends = _endings(int(year), first, last) if len(year) == 4 and year.isdigit() else None
+        ends = _endings(int(year), first, last) if len(year) == 4 and year.isdigit() else {}
         if not ends:
             continue
         for network in named(tree, year, selection.network):
@@ -143,33 +141,41 @@ def day_file(root: Path | Tree, path: str) -> DayFile | None:
     return next(_there(tree_of(root), [(path, found[0], found[1])]), None)
 
 
-def _in_folder(tree: Tree, folder: str, selection: Selection, ends: frozenset[str]) -> Iterator[DayFile]:
+def _in_folder(tree: Tree, folder: str, selection: Selection, ends: Mapping[str, int]) -> Iterator[DayFile]:
     wanted = []
-    chosen: dict[str, bool] = {}
+    ids: dict[str, str | None] = {}
     for name in tree.names(folder):
         # Of a year only the days asked for are looked at any closer.
-        found = parse(f"{folder}/{name}") if name[-9:] in ends else None
-        if found is None or found[2] != "D":
+        day = ends.get(name[-9:])
+        if day is None:
             continue
-        # A folder has a file a day, and few channels.
-        if found[0] not in chosen:
-            chosen[found[0]] = selection.matches(found[0])
-        if chosen[found[0]]:
-            wanted.append((f"{folder}/{name}", found[0], found[1]))
+        # A folder has a file a day, and few channels: what comes before the day is looked at once.
+        before = name[:-9]
+        if before not in ids:
+            ids[before] = _id_in(f"{folder}/{name}", selection)
+        seed_id = ids[before]
+        if seed_id is not None:
+            wanted.append((f"{folder}/{name}", seed_id, day))
     return _there(tree, wanted)
+
+
+def _id_in(path: str, selection: Selection) -> str | None:
+    """Return the SEED id of a waveform file if it is selected."""
+    found = parse(path)
+    return found[0] if found is not None and found[2] == "D" and selection.matches(found[0]) else None
 
 
 def _there(tree: Tree, wanted: list[tuple[str, str, int]]) -> Iterator[DayFile]:
     statuses = tree.statuses([path for path, _, _ in wanted])
-    for (path, seed_id, day), status in zip(wanted, statuses, strict=True):
+    for named_so, status in zip(wanted, statuses, strict=True):
         if status is not None:
-            yield DayFile(path, seed_id, day, *status)
+            yield DayFile(*named_so, *status)
 
 
-def _endings(year: int, first: int, last: int) -> frozenset[str]:
-    """Return how the names of the days of a year end that lie in a span of days."""
+def _endings(year: int, first: int, last: int) -> dict[str, int]:
+    """Return how the names of the days of a year end that lie in a span of days, and which days these are."""
     if year < 1900:
-        return frozenset()
+        return {}
     begin = datetime.date(year, 1, 1).toordinal() - _1970
     days = range(max(first - begin, 0), min(last - begin + 1, 365 + isleap(year)))
-    return frozenset(f".{year:04d}.{day + 1:03d}" for day in days)
+    return {f".{year:04d}.{day + 1:03d}": begin + day for day in days}

@@ -120,7 +120,7 @@ def take(
             inside = (np.minimum(rows["start"], rows["end"]) <= end) & (rows["end"] >= start)
             inside &= np.isin(rows["channel"], channels) & (rows["n"] > 0) & (rows["rate"] > 0)
             if inside.any():
-                yield Taken(path, buffer, Scan(headers.ids, rows[inside], []))
+                yield Taken(path, buffer, Scan(headers.ids, rows if inside.all() else rows[inside], []))
 
 
 def fingerprints(tree: Tree, held: Held, found: Sequence[Stretch]) -> list[Stretch] | None:

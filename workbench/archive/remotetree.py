@@ -53,6 +53,8 @@ class RemoteTree:
 
     parallel = 8
     """How many files are worth asking for at once."""
+    large = 0
+    """What takes time is the way there and back, which is as long for small ones."""
 
     def __init__(self, url: str, options: Mapping[str, Any], fresh_s: float) -> None:
         self.url = url

@@ -9,6 +9,8 @@ way.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.archive.chains import join
+from workbench.archive.entries import Entry, entry
 from workbench.archive.layout import DayFile, day_of
 from workbench.archive.records import Scan, scan
 from workbench.archive.runs import Run, edges_of, first_at, from_records
@@ -33,6 +36,7 @@ from workbench.kernels._windows import divided, edges, on_time, parts_of
 from workbench.kernels.quality import completeness
 from workbench.maths import moments
 from workbench.maths.availability import first_sample
+from workbench.maths.shares import CORES
 from workbench.maths.steim import summed
 from workbench.notices import progress
 
@@ -42,6 +46,8 @@ if TYPE_CHECKING:
 __all__ = ["Survey", "survey"]
 
 _TOGETHER = 64
+_LARGE = 1 << 20
+"""Mean size of files from which on several channels are gone through at once, bytes."""
 _EVER = 2**62
 
 
@@ -194,37 +200,45 @@ def _surveyed(archive: SdsReader, chosen: Selection, window: float, length: int,
 
 
 def _summed(archive: SdsReader, files: list[DayFile], chosen: Selection, part: int) -> dict[str, _Channel]:
-    """Go through the files, a channel after the other; keep their headers in the index."""
+    """Go through the files, some channels at a time; keep their headers in the index."""
     start, end = (moment.ns for moment in chosen.span)
     stale = archive.index.stale(files)
     beside = [file for file in files if not day_of(start) <= file.day <= day_of(end)]
     # Of the days around only those are read that reach into the span.
     touching = {one.path for one in archive.index.look(beside, start, end).stretches}
     wanted = [file for file in files if file.path in touching or file not in beside]
-    fresh: list[tuple[str, Headers | None]] = []
-    found: dict[str, _Channel] = {}
-    done = 0
-    ordered = sorted(wanted, key=lambda one: (one.id, one.day))
-    for seed_id, group in groupby(ordered, key=lambda one: one.id):
-        channel = found.setdefault(seed_id, _Channel())
-        for file in group:
-            progress(done / len(wanted), f"reading {file.path}")
-            done += 1
-            read = _read(archive.index.tree, file.path)
-            if file.path in stale:
-                fresh.append((file.path, read[0] if read is not None else None))
-            if read is not None and channel.plain:
-                channel.plain = _add(channel, seed_id, read[0].scan, read[1], (start, end), part)
-            if len(fresh) >= _TOGETHER:
+    done: list[str] = []
+
+    def one(seed_id: str, group: list[DayFile]) -> _Channel:
+        channel = _Channel()
+        for first in range(0, len(group), _TOGETHER):
+            fresh: list[tuple[str, Entry | None]] = []
+            for file in group[first : first + _TOGETHER]:
+                progress(len(done) / len(wanted), f"reading {file.path}")
+                done.append(file.path)
+                read = _read(archive.index.tree, file.path)
+                if file.path in stale:
+                    fresh.append((file.path, entry(read[0]) if read is not None else None))
+                if read is not None and channel.plain:
+                    channel.plain = _add(channel, seed_id, read[0].scan, read[1], (start, end), part)
+            if fresh:
                 archive.index.store(fresh)
-                fresh = []
-        if not channel.plain:
-            network, station, location, code = seed_id.split(".")
-            stream = archive.get_waveforms(network, station, location, code, *chosen.span)
-            whole = segments(stream, flat=True, least=1) if len(stream) else []
-            found[seed_id] = _Channel(parts=whole, plain=False)
-    if fresh:
-        archive.index.store(fresh)
+        if channel.plain:
+            return channel
+        network, station, location, code = seed_id.split(".")
+        stream = archive.get_waveforms(network, station, location, code, *chosen.span)
+        return _Channel(parts=segments(stream, flat=True, least=1) if len(stream) else [], plain=False)
+
+    ordered = sorted(wanted, key=lambda file: (file.id, file.day))
+    # Of small files so little is summed at a time that threads would wait for each other.
+    small = sum(file.size for file in wanted) < _LARGE * len(wanted)
+    with ThreadPoolExecutor(1 if small else CORES) as pool:
+        # Notices go to whoever listens here.
+        asked = {
+            seed_id: pool.submit(copy_context().run, one, seed_id, list(group))
+            for seed_id, group in groupby(ordered, key=lambda file: file.id)
+        }
+        found = {seed_id: channel.result() for seed_id, channel in asked.items()}
     return {seed_id: channel for seed_id, channel in found.items() if any(channel.spans())}
 
 

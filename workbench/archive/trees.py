@@ -21,6 +21,7 @@ from workbench.archive.files import trouble
 from workbench.archive.records import Scan, scan, scan_file
 from workbench.archive.selection import literal, matches
 from workbench.errors import UnreadableFile
+from workbench.maths.shares import CORES
 
 __all__ = ["SETTLED_S", "Headers", "Local", "Status", "Tree", "named", "tree_of"]
 
@@ -51,9 +52,12 @@ class Tree(Protocol):
     ----------
     parallel : int
         How many files are worth asking for at once.
+    large : int
+        From what size on, in bytes, which several of them have on average.
     """
 
     parallel: int
+    large: int
 
     def full(self, path: str) -> str:
         """Return the name of a file as a person would look for it."""
@@ -104,7 +108,9 @@ class Local:
     root : Path
     """
 
-    parallel = 1
+    parallel = CORES
+    # Of smaller files so little is read at a time that threads would wait for each other.
+    large = 1 << 20
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -122,7 +128,7 @@ class Local:
 
     def has(self, path: str) -> bool:
         """Tell whether there is such a file or folder."""
-        return (self.root / path).exists()
+        return os.path.exists(f"{self.root}/{path}")  # noqa: PTH110
 
     def statuses(self, paths: Sequence[str]) -> Iterator[Status | None]:
         """Go through the status of each file, None for those that are gone, or out of reach."""

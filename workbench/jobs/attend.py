@@ -62,6 +62,8 @@ class _Watch:
         )
         self.begun = time.monotonic()
         self.written = 0.0
+        self.heard = False
+        """Whether something was said since."""
         self.ended_by: State | None = None
 
     def write(self, **changes: Any) -> None:
@@ -69,7 +71,7 @@ class _Watch:
         # A folder that cannot be written to must not cost the work itself.
         with suppress(OSError):
             self.record.write(self.path)
-        self.written = time.monotonic()
+        self.written, self.heard = time.monotonic(), False
 
     def run(self) -> Record:
         self.write()
@@ -119,13 +121,12 @@ class _Watch:
             self._end(child, "timeout")
         elif self.limit and used > self.limits.memory * 2**20:
             self._end(child, "out-of-memory")
-        if time.monotonic() - self.written > _SIGN_SECONDS:
+        # What was said last is written down too, where nothing follows it for long.
+        if time.monotonic() - self.written > (_PROGRESS_SECONDS if self.heard else _SIGN_SECONDS):
             self.write()
 
     def _hear(self, said: dict[str, Any]) -> None:
-        self.record = self.record.but(**said)
-        if time.monotonic() - self.written > _PROGRESS_SECONDS:
-            self.write()
+        self.record, self.heard = self.record.but(**said), True
 
     def _why(self) -> State:
         if self.submission.wish(self.index).exists():

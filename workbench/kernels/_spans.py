@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ from workbench.notices import notice
 from workbench.nouns import Spans, Waveforms
 
 __all__ = ["Held", "by_channel", "of_waveforms"]
+
+_ONE_RATE = 1e-4
+"""Relative difference up to which sampling rates are one."""
 
 _CODES = ["network", "station", "location", "channel"]
 
@@ -71,9 +74,21 @@ def by_channel(spans: Spans) -> list[Held]:
     # Rows come by time, and stay so within their channel.
     order = np.argsort(number, kind="stable")
     bounds = np.searchsorted(number[order], np.arange(len(names) + 1))
+    whole = whole.part(order)
+    # Mostly all is well, and that is seen at once for all of them.
+    well = bool(_good(whole).all()) and np.ptp(whole.rate) <= _ONE_RATE * whole.rate.min()
     found = []
     for name, first, stop in zip(names, bounds[:-1], bounds[1:], strict=True):
-        held = _sensible(replace(whole.part(order[first:stop]), id=name))
+        some = slice(first, stop)
+        held = Held(
+            name,
+            whole.start[some],
+            whole.end[some],
+            whole.rate[some],
+            whole.samples[some],
+            whole.records[some],
+        )
+        held = held if well else _sensible(held)
         if len(held.start):
             found.append(held)
     return found
@@ -101,8 +116,15 @@ def of_waveforms(waveforms: Waveforms) -> Spans:
     return Spans(pd.DataFrame(rows)) if rows else Spans()
 
 
+def _good(held: Held) -> npt.NDArray[np.bool_]:
+    found: npt.NDArray[np.bool_] = (
+        np.isfinite(held.rate) & (held.rate > 0) & (held.samples > 0) & (held.end >= held.start)
+    )
+    return found
+
+
 def _sensible(held: Held) -> Held:
-    good = np.isfinite(held.rate) & (held.rate > 0) & (held.samples > 0) & (held.end >= held.start)
+    good = _good(held)
     if not good.all():
         notice(
             held.id,
@@ -110,7 +132,7 @@ def _sensible(held: Held) -> Held:
             "They are left out; make the table anew.",
         )
         held = held.part(good)
-    if len(held.rate) and np.ptp(held.rate) > 1e-4 * held.rate.max():
+    if len(held.rate) and np.ptp(held.rate) > _ONE_RATE * held.rate.max():
         listed = ", ".join(f"{rate:g}" for rate in np.unique(held.rate))
         notice(
             held.id,

@@ -13,6 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from workbench.maths.words import differ, little_word
+
 __all__ = ["LONGEST", "SHORTEST", "UNNAMED", "channels", "length_at", "walk"]
 
 SHORTEST, LONGEST = 128, 1 << 20
@@ -22,6 +24,8 @@ UNNAMED = 10
 DAY = 86_400_000_000_000
 OUTSIDE, TOO_MANY, CODES = 1, 2, 3
 """What may be wrong with a header: `fault`."""
+AS_BEFORE = -1
+"""Channel of a record that `walk` knows to have the codes of the record before."""
 
 
 @njit(cache=True, nogil=True)
@@ -64,13 +68,27 @@ def _dated(b, at, big):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def _numbered(b, at):  # type: ignore[no-untyped-def]
+    """Tell whether the first six bytes are a sequence number: digits, blanks and zeros."""
+    # All digits, nearly always: four at a time, each with a 3 above and less than ten below.
+    first, last = np.int64(little_word(b, at)), np.int64(little_word(b, at + 2))
+    high = (first ^ 0x30303030) | (last ^ 0x30303030) | (first + 0x06060606) ^ 0x30303030
+    high |= (last + 0x06060606) ^ 0x30303030
+    if high & 0xF0F0F0F0 == 0:
+        return True
+    good = True
+    for k in range(6):
+        good = good and (48 <= b[at + k] <= 57 or b[at + k] == 32 or b[at + k] == 0)
+    return good
+
+
+@njit(cache=True, nogil=True)
 def _begins(b, at):  # type: ignore[no-untyped-def]
     """Tell whether a data header may begin here."""
     if at + 48 > b.size:
         return False
-    for k in range(6):
-        if not (48 <= b[at + k] <= 57 or b[at + k] == 32 or b[at + k] == 0):
-            return False
+    if not _numbered(b, at):
+        return False
     quality = b[at + 6]
     if not (quality == 68 or quality == 82 or quality == 81 or quality == 77):  # D R Q M
         return False
@@ -155,8 +173,47 @@ def _coded(b, at):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def _model(b, at, big, length, mask):  # type: ignore[no-untyped-def]
+    """Tell whether a header whose bytes are the same where a mask has ones says the same.
+
+    What may differ is number, time, samples, timing quality, and flags that do not say how to
+    read the time.  The blockettes are a 1000 and perhaps a 1001 behind it, codes and the place
+    of the samples are good, and no leap second is near.
+    """
+    if _u2(b, at + 46, big) != 48 or _u2(b, at + 48, big) != 1000 or b[at + 36] & 0x10 or b[at + 26] == 60:
+        return False
+    following = _u2(b, at + 50, big)
+    timed = following == 56 and _u2(b, at + 56, big) == 1001 and _u2(b, at + 58, big) <= 56
+    mask[:] = 0
+    mask[6:24] = mask[32:37] = mask[40:56] = 255
+    if timed:
+        mask[56:60] = 255
+    return (following <= 48 or timed) and 48 <= _u2(b, at + 44, big) < length and _coded(b, at + 8)
+
+
+@njit(cache=True, nogil=True)
+def _alike(b, at, model, mask):  # type: ignore[no-untyped-def]
+    """Tell whether a header is one that a model speaks for."""
+    # Hour, minute and second: what is too large carries into the highest bit of its byte.
+    clock = np.int64(little_word(b, at + 24))
+    late = (clock | (clock + 0x00444468)) & 0x00808080
+    return not differ(b, at, model, mask) and late == 0 and _numbered(b, at)
+
+
+@njit(cache=True, nogil=True)
+def _span(n, rate):  # type: ignore[no-untyped-def]
+    """Return the time from the first to the last sample, ns."""
+    if rate > 0 and n > 1:
+        return np.int64(np.rint(min((n - 1) * 1e9 / rate, 1e18)))
+    return np.int64(0)
+
+
+@njit(cache=True, nogil=True)
 def walk(b, at, base, rows, faults):  # type: ignore[no-untyped-def]
     """Read headers from `at` on, until the rows are full or there is no record.
+
+    Records of one day mostly differ in time and samples alone, and such a
+    header is read in a fifth of the time by what is known of the one before.
 
     Parameters
     ----------
@@ -166,8 +223,8 @@ def walk(b, at, base, rows, faults):  # type: ignore[no-untyped-def]
     base : int
         Added to all offsets: where the buffer lies in its file.
     rows : ndarray of records, shape (n_rows,)
-        Fields as in `workbench.archive.records.RECORD`, all filled but the
-        channel.  A time is in ns since 1970; the end is that of the last
+        Fields as in `workbench.archive.records.RECORD`, all filled; the
+        channel is left to `channels`.  A time is in ns since 1970; the end is that of the last
         sample.  As in libmseed, times count on without a positive leap second;
         it is known by the second 60 in the header, or by bit 4 of the activity
         flags.  Such a record is marked, and if it ends within the leap second,
@@ -183,61 +240,74 @@ def walk(b, at, base, rows, faults):  # type: ignore[no-untyped-def]
         Where it stopped.
     """
     count = 0
+    # What the last header said that was read as a whole, and where it lies if others may be like it.
+    model, timed = np.int64(-1), False
+    mask = np.empty(64, np.uint8)
+    length, data, correction, day = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    big, order = True, True
+    rate, encoding, most = 0.0, np.int64(UNNAMED), np.int64(-1)
     while count < rows.shape[0]:
-        length = length_at(b, at)
-        if length == 0 or at + length > b.size:
-            break
-        big = _dated(b, at, True)
-        n = _u2(b, at + 30, big)
-        data = _u2(b, at + 44, big)
-        activity = b[at + 36]
-        second = np.int64(b[at + 26])
-        start = _days(_u2(b, at + 20, big), _u2(b, at + 22, big)) * DAY
-        start += (np.int64(b[at + 24]) * 3600 + np.int64(b[at + 25]) * 60 + second) * 1_000_000_000
-        start += _u2(b, at + 28, big) * 100_000
-        if not activity & 2:  # a time correction that is not yet in the start
-            correction = _u4(b, at + 40, big)
-            start += (correction - 4294967296 if correction >= 2147483648 else correction) * 100_000
-        rate = _rate(_i2(b, at + 32, big), _i2(b, at + 34, big))
-        encoding, order, timing = np.int64(UNNAMED), big, np.int64(-1)
-        place = _u2(b, at + 46, big)
-        while place >= 48 and place + 8 <= length:
-            kind = _u2(b, at + place, big)
-            if kind == 1000:
-                encoding, order = np.int64(b[at + place + 4]), b[at + place + 5] != 0
-            elif kind == 1001:
-                timing = np.int64(b[at + place + 4])
-                micro = np.int64(b[at + place + 5])
-                start += (micro - 256 if micro >= 128 else micro) * 1_000
-            elif kind == 100:
-                actual = _float(_u4(b, at + place + 4, big))
-                if actual > 0:
-                    rate = actual
-            following = _u2(b, at + place + 2, big)
-            if following <= place:
+        fault, timing, micro = 0, np.int64(-1), np.int64(0)
+        known = model >= 0 and at + length <= b.size and _alike(b, at, model, mask)
+        if known:
+            if timed:
+                timing, micro = np.int64(b[at + 60]), np.int64(b[at + 61])
+        else:
+            length = length_at(b, at)
+            if length == 0 or at + length > b.size:
                 break
-            place = following
-        span = np.int64(0)
-        if rate > 0 and n > 1:
-            span = np.int64(np.rint(min((n - 1) * 1e9 / rate, 1e18)))
-        end = start + span
-        midnight = start // DAY * DAY if second == 60 else (start // DAY + 1) * DAY
-        leap = second == 60 or (activity & 0x10 != 0 and end >= midnight)
-        if leap:
-            end = midnight - 1 if end < midnight + 1_000_000_000 else end - 1_000_000_000
-        fault = 0
-        if not _coded(b, at + 8):
+            big = _dated(b, at, True)
+            data = _u2(b, at + 44, big)
+            day = _days(_u2(b, at + 20, big), _u2(b, at + 22, big)) * DAY
+            correction = np.int64(0)
+            if not b[at + 36] & 2:  # a time correction that is not yet in the start
+                correction = _u4(b, at + 40, big)
+                correction = (correction - 4294967296 if correction >= 2147483648 else correction) * 100_000
+            rate = _rate(_i2(b, at + 32, big), _i2(b, at + 34, big))
+            encoding, order = np.int64(UNNAMED), big
+            timed = False
+            place = _u2(b, at + 46, big)
+            while place >= 48 and place + 8 <= length:
+                kind = _u2(b, at + place, big)
+                if kind == 1000:
+                    encoding, order = np.int64(b[at + place + 4]), b[at + place + 5] != 0
+                elif kind == 1001:
+                    timed = True
+                    timing = np.int64(b[at + place + 4])
+                    extra = np.int64(b[at + place + 5])
+                    micro += extra - 256 if extra >= 128 else extra
+                elif kind == 100:
+                    actual = _float(_u4(b, at + place + 4, big))
+                    if actual > 0:
+                        rate = actual
+                following = _u2(b, at + place + 2, big)
+                if following <= place:
+                    break
+                place = following
+            most = _capacity(encoding, length - data)
+            model = at if _model(b, at, big, length, mask) else np.int64(-1)
+        n = _u2(b, at + 30, big)
+        second = np.int64(b[at + 26])
+        start = day + (np.int64(b[at + 24]) * 3600 + np.int64(b[at + 25]) * 60 + second) * 1_000_000_000
+        start += _u2(b, at + 28, big) * 100_000 + correction + micro * 1_000
+        end = start + _span(n, rate)
+        leap = False
+        if second == 60 or b[at + 36] & 0x10:
+            midnight = start // DAY * DAY if second == 60 else (start // DAY + 1) * DAY
+            leap = second == 60 or end >= midnight
+            if leap:
+                end = midnight - 1 if end < midnight + 1_000_000_000 else end - 1_000_000_000
+        if not known and not _coded(b, at + 8):
             fault = CODES
         elif n > 0 and (data < 48 or data >= length):
             fault = OUTSIDE
-        elif n > 0:
-            most = _capacity(encoding, length - data)
-            if most >= 0 and n > most:
-                fault = TOO_MANY
+        elif n > most >= 0:
+            fault = TOO_MANY
         row = rows[count]
         row["offset"], row["length"], row["start"], row["end"], row["n"] = base + at, length, start, end, n
         row["rate"], row["encoding"], row["big"], row["data"] = rate, encoding, order, data
         row["quality"], row["timing"], row["leap"] = b[at + 6], timing, leap
+        row["channel"] = AS_BEFORE if known else 0
         faults[count] = fault
         count += 1
         at += length
@@ -245,11 +315,12 @@ def walk(b, at, base, rows, faults):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _named(b, at, code):  # type: ignore[no-untyped-def]
-    same = True
-    for k in range(12):
-        same = same and b[at + 8 + k] == code[k]
-    return same
+def _same_codes(b, at, code):  # type: ignore[no-untyped-def]
+    return (
+        little_word(b, at + 8) == little_word(code, 0)
+        and little_word(b, at + 12) == little_word(code, 4)
+        and little_word(b, at + 16) == little_word(code, 8)
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -262,7 +333,7 @@ def channels(b, base, rows, codes, count):  # type: ignore[no-untyped-def]
     base : int
         As for `walk`.
     rows : ndarray of records, shape (n_rows,)
-        The field ``channel`` is filled.
+        As `walk` left them.  The field ``channel`` is filled.
     codes : ndarray of uint8, shape (n_codes, 12)
         Those of the channels that are known, and room for more.
     count : int
@@ -275,10 +346,13 @@ def channels(b, base, rows, codes, count):  # type: ignore[no-untyped-def]
     """
     last = 0
     for k in range(rows.size):
+        if rows[k]["channel"] == AS_BEFORE:
+            rows[k]["channel"] = last
+            continue
         at = rows[k]["offset"] - base
-        if count == 0 or not _named(b, at, codes[last]):
+        if count == 0 or not _same_codes(b, at, codes[last]):
             last = 0
-            while last < count and not _named(b, at, codes[last]):
+            while last < count and not _same_codes(b, at, codes[last]):
                 last += 1
             if last == count:
                 if count == codes.shape[0]:

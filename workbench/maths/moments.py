@@ -21,6 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from workbench.maths.shares import shared
+
 __all__ = ["Moments", "add", "exact", "merge", "of_floats", "sums"]
 
 _BLOCK = 1 << 12
@@ -100,7 +102,11 @@ def sums(x: npt.NDArray[np.int32], bounds: npt.NDArray[np.int64]) -> npt.NDArray
     """
     out = np.zeros((len(bounds) - 1, 6), np.int64)
     if len(x):
-        _sums(x, bounds, out)
+
+        def work(first: int, stop: int) -> None:
+            _sums(x, bounds[first : stop + 1], out[first:stop])
+
+        shared(work, len(out), len(x))
     return out
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from numba import njit
 
 from workbench.maths.moments import add
+from workbench.maths.shares import shared
 from workbench.maths.words import LANES, big_word, little_word, running, unpack
 
 __all__ = ["DAMAGED", "GOOD", "SHORT", "steim", "summed"]
@@ -136,11 +137,17 @@ def _record(buffer, first, stop, need, version, big, out, at, counts, masks, sig
 def _steim(buffer, first, stop, needs, version, big, out, status, counts, masks, signs, shifts):  # type: ignore[no-untyped-def]
     at = 0
     for k in range(first.size):
+        need = needs[k]
+        # The last word of differences may be written beyond the last sample.
+        alone = at + need + LANES > out.size
+        room, place = (np.empty(need + LANES, np.int32), 0) if alone else (out, at)
         status[k] = _record(
-            buffer, first[k], stop[k], needs[k], np.int64(version[k]), big[k],
-            out, at, counts, masks, signs, shifts,
+            buffer, first[k], stop[k], need, np.int64(version[k]), big[k],
+            room, place, counts, masks, signs, shifts,
         )  # fmt: skip
-        at += needs[k]
+        if alone:
+            out[at : at + need] = room[:need]
+        at += need
 
 
 @njit(cache=True, nogil=True)
@@ -259,12 +266,19 @@ def steim(
     >>> steim(frame.view(np.uint8), one, one + 64, one + 3, np.uint8([1]), np.array([True]))[0]
     array([5, 6, 4], dtype=int32)
     """
-    # The last word of differences may be written beyond the last sample.  That room is given
-    # back, so that the samples own their memory, and nobody copies them to have that.
-    total = int(counts.sum())
-    out = np.empty(total + LANES, dtype=np.int32)
+    ends = np.cumsum(counts)
+    out = np.empty(int(ends[-1]) if len(counts) else 0, dtype=np.int32)
     status = np.zeros(len(counts), dtype=np.uint8)
     _check(buffer, first, stop)
-    _steim(buffer, first, stop, counts, version, big, out, status, _COUNTS, _MASKS, _SIGNS, _SHIFTS)
-    out.resize(total, refcheck=False)
+
+    def work(begin: int, end: int) -> None:
+        some = slice(begin, end)
+        inside = slice(int(ends[begin] - counts[begin]), int(ends[end - 1]))
+        _steim(
+            buffer, first[some], stop[some], counts[some], version[some], big[some],
+            out[inside], status[some], _COUNTS, _MASKS, _SIGNS, _SHIFTS,
+        )  # fmt: skip
+
+    if len(counts):
+        shared(work, len(counts), len(out))
     return out, status

@@ -12,13 +12,14 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["LANES", "big_word", "little_word", "running", "unpack"]
+__all__ = ["LANES", "big_word", "differ", "little_word", "running", "unpack"]
 
 LANES = 8
 """Numbers that `unpack` writes, also where a word holds fewer."""
 
 _I32 = ir.IntType(32)
 _VECTOR = ir.VectorType(_I32, LANES)
+_LINE = ir.VectorType(ir.IntType(64), LANES)
 
 
 def _little_word(typing: Any, buffer: Any, at: Any) -> Any:
@@ -98,6 +99,30 @@ def _running(typing: Any, out: Any, at: Any, before: Any) -> Any:
     return types.int32(out, types.int64, types.int32), generate
 
 
+def _differ(typing: Any, buffer: Any, at: Any, other: Any, mask: Any) -> Any:
+    """Tell whether any of 64 bytes from `at` on differs from those from `other` on, where the mask has ones.
+
+    Parameters
+    ----------
+    buffer : ndarray of uint8
+    at, other : int
+    mask : ndarray of uint8, shape (64,)
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        buffer, at, other, mask = args
+        kind, none = signature.args[0], ir.Constant(ir.IntType(64), 0)
+        one, two = (_line(builder, _pointer(context, builder, kind, buffer, place)) for place in (at, other))
+        kept = _line(builder, _pointer(context, builder, signature.args[3], mask, none))
+        found = builder.and_(builder.xor(one, two), kept)
+        for step in (4, 2, 1):
+            lanes = [(lane + step) % LANES for lane in range(LANES)]
+            found = builder.or_(found, builder.shuffle_vector(found, found, ir.Constant(_VECTOR, lanes)))
+        return builder.icmp_unsigned("!=", builder.extract_element(found, ir.Constant(_I32, 0)), none)
+
+    return types.boolean(buffer, types.int64, types.int64, mask), generate
+
+
 def _pointer(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
     return builder.gep(context.make_array(kind)(context, builder, array).data, [at])
 
@@ -105,6 +130,12 @@ def _pointer(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
 def _load(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     place = _pointer(context, builder, signature.args[0], *args)
     loaded = builder.load(builder.bitcast(place, _I32.as_pointer()))
+    loaded.align = 1
+    return loaded
+
+
+def _line(builder: Any, place: Any) -> Any:
+    loaded = builder.load(builder.bitcast(place, _LINE.as_pointer()))
     loaded.align = 1
     return loaded
 
@@ -122,6 +153,7 @@ def _all(builder: Any, value: Any) -> Any:
 
 
 # Compiled functions call these with other arguments than Python would.
+differ: Any = intrinsic(_differ)
 little_word: Any = intrinsic(_little_word)
 big_word: Any = intrinsic(_big_word)
 running: Any = intrinsic(_running)

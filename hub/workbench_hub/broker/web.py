@@ -22,7 +22,7 @@ from workbench_hub.broker.service import Broker, Request
 
 __all__ = ["Server", "application", "server"]
 
-_SLOWEST = 15.0
+_SLOWEST = 10.0
 """Seconds in which a request has to be here, its head and its body each."""
 
 _HEAD = 16 * 1024

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-from pathlib import Path
 
 import httpx
 import pytest
@@ -124,7 +123,7 @@ def test_the_doctor_fails_where_a_wall_is_down(hub, sides):
 
 
 def test_an_allow_list_counts_from_the_reload_on_and_the_warden_keeps_it(hub):
-    path = Path(hub.more["WORKBENCH_POLICY"])
+    path = hub.policy
     before, chain = path.read_text(), f"{walls.plan(hub.deployment).bridge}-out"
     try:
         write_policy(path, egress={"allow": [{"hosts": ["198.51.100.77"], "ports": [443]}]})

@@ -13,19 +13,13 @@ from time import monotonic, sleep
 import pytest
 
 from joined import Kernel
+from notebooks import ARRAYS
 from workbench_slurm.cluster import Cluster
 
 pytestmark = [pytest.mark.docker, pytest.mark.slurm, pytest.mark.services, pytest.mark.timeout(300)]
 
 Eventually = Callable[..., None]
 
-ARRAYS = """
-import dask.array as da, numpy as np
-a = np.random.default_rng(7).integers(-1000, 1000, (1200, 1200))
-lazy = da.from_array(a, chunks=300)
-worked = client.compute(((lazy + 1) * lazy.T)[::2].cumsum(axis=0)).result(timeout=90)
-answer = bool(np.array_equal(worked, ((a + 1) * a.T)[::2].cumsum(axis=0)))
-"""
 MAP = """
 def mapped(store, client=None, process="quality.completeness"):
     found = wb.map(process, "XX.K*..LHZ", store=Path(store).expanduser(), client=client, progress=False)

@@ -60,13 +60,13 @@ def test_a_home_stays_while_jobs_of_its_user_wait_or_run(
     jobs_of = jobs_of_users(site.deployment)
     assert {job.state for job in jobs_of("ben")} == {"RUNNING", "PENDING"}, "the culler waits for these"
     assert jobs_of("anna") == jobs_of("operator") == []
-    _stop(ben, eventually)
+    ben.person.stop_server()
     assert quota.is_mounted(ben.home)
     (ben.home / "go").touch()
     eventually(lambda: not cluster.ask("squeue", "--noheader"), 40, "the end of both jobs")
     assert (ben.home / "done").read_text() == (ben.home / "then").read_text() == "well\n"
     ben.person.start_server(150)
-    _stop(ben, eventually)
+    ben.person.stop_server()
     eventually(lambda: not quota.is_mounted(ben.home), 20, "a home that nobody needs")
     ben.person.start_server(150)
     ben.begin()
@@ -120,7 +120,7 @@ def test_a_queue_that_outlives_a_power_cut_finds_the_homes_of_its_jobs(
     quota = ImageQuota(site.state / "homes")
     ben.good("cd; rm -f late; sbatch --begin=now+90 --output=/dev/null --wrap='pwd > late'")
     sleep(7)  # the controller writes its queue down every 5 s
-    _stop(ben, eventually)
+    ben.person.stop_server()
 
     def gone() -> bool:
         for number in supervision.marked(cluster):
@@ -137,13 +137,3 @@ def test_a_queue_that_outlives_a_power_cut_finds_the_homes_of_its_jobs(
     assert (ben.home / "late").read_text().strip() == str(ben.home)
     ben.person.start_server(150)
     ben.begin()
-
-
-def _stop(kernel: Kernel, eventually: Eventually) -> None:
-    http, name = kernel.person.http, kernel.name
-    http.delete(f"/hub/api/users/{name}/server", headers=kernel.person.headers())
-
-    def gone() -> bool:
-        return not http.get(f"/hub/api/users/{name}").json()["servers"]
-
-    eventually(gone, 60, f"the end of {name}'s server")

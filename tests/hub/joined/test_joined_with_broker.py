@@ -5,24 +5,63 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from deployed import Running
+from deployed import Running, newest_logs
+from hosted import write_policy
 from joined import Kernel
+from notebooks import ARRAYS
+from person import Person
+from workbench_hub import supervision
 from workbench_slurm.cluster import Cluster
 
 pytestmark = [pytest.mark.docker, pytest.mark.slurm, pytest.mark.services]
 
 Eventually = Callable[..., None]
-ARRAYS = """
-import dask.array as da, numpy as np
-a = np.random.default_rng(7).integers(-1000, 1000, (1200, 1200))
-lazy = da.from_array(a, chunks=300)
-worked = client.compute(((lazy + 1) * lazy.T)[::2].cumsum(axis=0)).result(timeout=90)
-answer = bool(np.array_equal(worked, ((a + 1) * a.T)[::2].cumsum(axis=0)))
-"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _broker(site: Running) -> Iterator[None]:
+    """Change the policy while everything runs: from now on the broker is the way."""
+    policy, before = site.policy, site.policy.read_text()
+    write_policy(policy, slurm={"cluster": "own", "nodes": 3, "access": "broker"})
+    done = site.command("reload")
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{newest_logs(site.state)}"
+    yield
+    policy.write_text(before)
+    done = site.command("reload")
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{newest_logs(site.state)}"
+    assert "broker" not in supervision.states(site.deployment)
+
+
+@pytest.fixture(scope="module")
+def anna(site: Running, _broker: None) -> Iterator[Kernel]:
+    """Open a new notebook of anna's, who is in the group volcano; SLURM's own squeue tries its luck in it."""
+    for kernel in anew(site, "anna"):
+        # It looks for a controller for a minute, beside the tests.
+        kernel.run(
+            "direct = subprocess.Popen(['/usr/bin/squeue'], env={**os.environ, 'SLURM_CONF': ''}, text=True,"
+            " stdout=subprocess.PIPE, stderr=subprocess.STDOUT)"
+        )
+        yield kernel
+
+
+@pytest.fixture(scope="module")
+def ben(site: Running, _broker: None) -> Iterator[Kernel]:
+    """Open a new notebook of ben's, who is in no group."""
+    yield from anew(site, "ben")
+
+
+def anew(site: Running, name: str) -> Iterator[Kernel]:
+    """Open a notebook in a server that begins with the policy as it is now, and ends with it."""
+    with Person(site.url, name, site.passwords[name]) as person:
+        person.stop_server()
+    kernel = Kernel(site, name)
+    yield kernel
+    kernel.person.stop_server()
+    kernel.close()
 
 
 def in_a_job(book: Kernel, script: str) -> str:
@@ -36,8 +75,6 @@ def in_a_job(book: Kernel, script: str) -> str:
 def test_a_container_has_no_way_to_slurm_but_the_broker(anna: Kernel, cluster: Cluster):
     for name in ("sbatch", "squeue", "scancel"):
         assert anna.good(f"command -v {name}") == f"/opt/workbench/broker/{name}"
-    code, said = anna.shell("SLURM_CONF= /usr/bin/squeue")
-    assert code, said
     for path in (cluster.conf, cluster.munge_socket, "/run/munge"):
         assert anna.shell(f"ls {path}")[0], path
     assert "main" in anna.good("sinfo")
@@ -108,3 +145,8 @@ def test_what_is_refused_is_in_the_audit_log(site: Running, ben: Kernel):
     last = json.loads(path.read_text().splitlines()[-1])
     assert (last["event"], last["actor"]) == ("job refused", "ben")
     assert ben.good("printenv JUPYTERHUB_API_TOKEN") not in path.read_text()
+
+
+def test_slurms_own_commands_find_no_cluster(anna: Kernel):
+    code, said = anna.run("said, _ = direct.communicate(timeout=90)\nanswer = [direct.returncode, said]", 100)
+    assert code, said

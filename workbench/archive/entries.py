@@ -1,0 +1,79 @@
+"""Entries: what the headers of a file become in the index."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.archive import stretches
+from workbench.archive.records import Fault
+from workbench.archive.spans import Row, successions
+from workbench.archive.trees import Headers, Status
+
+__all__ = ["Entry", "entry", "keep"]
+
+_FILE = """
+INSERT INTO file (path, size, mtime_ns, inode, settled) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (path) DO UPDATE SET
+    size = excluded.size, mtime_ns = excluded.mtime_ns, inode = excluded.inode, settled = excluded.settled
+RETURNING id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file, as the index keeps it.
+
+    Attributes
+    ----------
+    status : Status
+    settled : bool
+        Whether another content would have another status.
+    stretches : list of tuple
+        As `workbench.archive.stretches.rows` returns them.
+    spans : list of Row
+    faults : list of Fault
+    """
+
+    status: Status
+    settled: bool
+    stretches: list[tuple[Any, ...]]
+    spans: list[Row]
+    faults: list[Fault]
+
+
+def entry(headers: Headers) -> Entry:
+    """Return what the index keeps of the headers of a file: some rows for thousands of records."""
+    scan = headers.scan
+    return Entry(headers.status, headers.settled, stretches.rows(scan), successions(scan), scan.faults)
+
+
+def keep(base: sqlite3.Connection, fresh: list[tuple[str, Entry | None]]) -> None:
+    """Put entries in the place of those that were there; None for files that are gone."""
+    paths = [path for path, _ in fresh]
+    marks = ",".join("?" * len(paths))
+    for table in ("stretch", "span", "fault"):
+        base.execute(
+            f"DELETE FROM {table} WHERE file IN (SELECT id FROM file WHERE path IN ({marks}))",  # noqa: S608
+            paths,
+        )
+    base.executemany("DELETE FROM file WHERE path = ?", [(path,) for path, found in fresh if found is None])
+    # The number stays the file's: somebody may just have asked for it.
+    numbered = [
+        (base.execute(_FILE, (path, *found.status, int(found.settled))).fetchone()[0], found)
+        for path, found in fresh
+        if found is not None
+    ]
+    base.executemany(
+        "INSERT INTO stretch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+        [(number, *row) for number, found in numbered for row in found.stretches],
+    )
+    base.executemany(
+        "INSERT INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [(number, k, *row) for number, found in numbered for k, row in enumerate(found.spans)],
+    )
+    base.executemany(
+        "INSERT INTO fault VALUES (?, ?, ?, ?)",
+        [(number, one.offset, one.length, one.problem) for number, found in numbered for one in found.faults],
+    )
