@@ -35,6 +35,15 @@ pick_rows = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.parametrize(
+    "cells", [["0", ""], ["1.50", "2"], ["-0", "7"], ["nan", ""], ["1e5", "x"], ["007", "1"]]
+)
+def test_text_that_looks_like_numbers_has_one_canonical_form(cells):
+    rows = [{"station": "A", "time": np.datetime64(k, "ns"), "remark": cell} for k, cell in enumerate(cells)]
+    first = wire.canonical(Picks(rows))
+    assert wire.canonical(wire.read(first, "Picks")) == first
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(pick_rows, max_size=6))
 def test_picks_come_back_from_csv_and_json(rows):

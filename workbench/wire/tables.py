@@ -86,7 +86,16 @@ def write_csv(table: Table, *, canonical: bool = False) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(names)
-    rows: list[tuple[str, ...]] = list(zip(*(_cells(frame[name]) for name in names), strict=True))
+    columns = [_cells(frame[name]) for name in names]
+    if canonical:
+        # Text that looks like numbers is written as it will be read.
+        columns = [
+            _cells(pd.Series(_typed(name, cells, None)))
+            if name not in table.columns and frame[name].dtype.kind == "O"
+            else cells
+            for name, cells in zip(names, columns, strict=True)
+        ]
+    rows: list[tuple[str, ...]] = list(zip(*columns, strict=True))
     if canonical:
         # Rows that agree in the fixed columns may still differ in the further ones.
         at = names.index("time")
