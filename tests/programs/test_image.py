@@ -71,7 +71,6 @@ def test_it_changes_nothing(attack):
         ("forks", "ResourceExceeded", "more than 20 processes"),
         ("hoards", "ResourceExceeded", "wrote more than"),
         ("fills", "ResourceExceeded", "bytes of memory"),
-        ("eats", "WorkbenchError", "exit code 7; it said: no memory"),
         ("fails", "WorkbenchError", "exit code 3; it said: first"),
         ("pipes", "WorkbenchError", "is no file"),
     ],
@@ -80,6 +79,15 @@ def test_what_goes_wrong_is_told(attack, how, error, text):
     outcome = attack(how)
     assert outcome["error"] == error, outcome
     assert text in outcome["text"]
+
+
+def test_memory_ends_whoever_sees_it_first(attack):
+    """The program is refused more, or with its launcher beside it is over the limit a moment before."""
+    outcome = attack("eats")
+    assert (outcome["error"], outcome["text"].partition("its program ")[2][:24]) in [
+        ("WorkbenchError", "ended with exit code 7; "),
+        ("ResourceExceeded", "used more than 209715200"),
+    ], outcome
 
 
 def test_an_image_that_is_not_there_is_named(hostile):
