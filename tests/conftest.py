@@ -171,6 +171,15 @@ def image_build(
     process.wait()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Take modules with Docker last, and of these those that wait for images: meanwhile these are built."""
+    uses = {
+        name: {item.path for item in items if name in getattr(item, "fixturenames", ())}
+        for name in ("docker_daemon", "catalogue")
+    }
+    items.sort(key=lambda item: (item.path in uses["docker_daemon"], item.path in uses["catalogue"]))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _ahead(request: pytest.FixtureRequest) -> None:
     """Begin what takes minutes at the start of a run, beside tests that do not need it."""
@@ -198,6 +207,14 @@ def catalogue(request: pytest.FixtureRequest, docker_daemon: Daemon) -> Path:
     code = build.process.wait(900)
     assert code == 0, (build.out / "build.log").read_text()[-4000:]
     return build.out / "catalogue.json"
+
+
+@pytest.fixture
+def mortal_daemon(request: pytest.FixtureRequest, docker_daemon: Daemon) -> Daemon:
+    """Return the daemon when nobody builds on it any more, so that it may be killed."""
+    if _wanted(request, "catalogue"):
+        request.getfixturevalue("catalogue")
+    return docker_daemon
 
 
 @pytest.fixture(scope="session")

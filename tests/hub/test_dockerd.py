@@ -9,14 +9,14 @@ import dockerd
 pytestmark = pytest.mark.docker
 
 
-def test_a_daemon_of_our_own_comes_back_after_a_kill_and_keeps_live_restore(docker_daemon):
-    before = docker_daemon.pid
-    docker_daemon.kill()
-    docker_daemon.start()
-    assert docker_daemon.pid != before
-    with docker_daemon.client() as client:
+def test_a_daemon_of_our_own_comes_back_after_a_kill_and_keeps_live_restore(mortal_daemon):
+    before = mortal_daemon.pid
+    mortal_daemon.kill()
+    mortal_daemon.start()
+    assert mortal_daemon.pid != before
+    with mortal_daemon.client() as client:
         assert client.info()["LiveRestoreEnabled"]
-        assert client.info()["DockerRootDir"].startswith(str(docker_daemon.root))
+        assert client.info()["DockerRootDir"].startswith(str(mortal_daemon.root))
 
 
 def test_nothing_is_left_of_a_daemon(tmp_path, missing, monkeypatch):

@@ -135,10 +135,10 @@ def test_what_a_hub_left_that_died_during_a_start_is_replaced(
     run(spawner.stop())
 
 
-def test_a_daemon_that_does_not_answer_ends_no_session(site, docker_daemon, containers):
+def test_a_daemon_that_does_not_answer_ends_no_session(site, mortal_daemon, containers):
     spawner = site.spawner("anna")
     run(spawner.start())
-    docker_daemon.kill()
+    mortal_daemon.kill()
     try:
         assert run(spawner.poll()) is None
         error = failed(site.spawner("ben"))
@@ -146,7 +146,7 @@ def test_a_daemon_that_does_not_answer_ends_no_session(site, docker_daemon, cont
         assert "does not answer" in str(error.diagnosis)
         assert site.restarted(spawner).given is not None
     finally:
-        docker_daemon.start()
+        mortal_daemon.start()
     assert run(spawner.poll()) is None
     assert len(containers()) == 1
     run(spawner.stop())

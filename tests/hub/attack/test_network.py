@@ -284,12 +284,12 @@ def test_the_warden_takes_up_what_somebody_else_has_decided(ground):
         network.apply(ground.plan)
 
 
-def test_rules_stay_when_docker_is_killed(ground, docker_daemon):
-    docker_daemon.kill()
+def test_rules_stay_when_docker_is_killed(ground, mortal_daemon):
+    mortal_daemon.kill()
     try:
         assert not network.missing(ground.plan)
     finally:
-        docker_daemon.start()
+        mortal_daemon.start()
     assert not network.missing(ground.plan)
     field.wait_until_open(where(ground.neighbour), 8888)
     TestWalls().test_holds(ground, ATTACKS[0])
