@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import threading
 
 import numpy as np
@@ -72,6 +74,27 @@ def test_spans_keep_what_occurs_twice():
     row = {"station": "A", "time": "2018-01-01", "end": "2018-01-02"}
     assert len(Spans.concat([Spans([row, row]), Spans([row]), Spans()])) == 3
     assert len(Spans.concat([])) == 0
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["columns alone", "with its table"])
+def test_spans_of_columns_are_those_of_their_table(asked):
+    rows = [
+        {"station": "A", "time": "2024-01-01", "end": "2024-01-02", "sampling_rate": 1, "samples": 9},
+        {"station": "B", "time": "2024-01-03", "end": "2024-01-04", "sampling_rate": 2.5, "records": 3},
+    ]
+    spans = Spans(rows)
+    made = Spans.of_columns({name: spans.column(name) for name in Spans.columns})
+    if asked:
+        pd.testing.assert_frame_equal(made.table, spans.table)
+    for one in (made, copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
+        assert len(one) == 2
+        for name in Spans.columns:
+            np.testing.assert_array_equal(one.column(name), spans.table[name].to_numpy())
+        pd.testing.assert_frame_equal(one.table, spans.table)
+        assert one == spans
+    made.table["samples"] = [5, 6]
+    assert made.column("samples").tolist() == [5, 6], "what was changed in the table counts"
+    assert not hasattr(made, "other")
 
 
 def test_every_noun_is_known_by_its_class():

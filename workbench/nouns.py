@@ -24,6 +24,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from obspy import Inventory as Stations
 from obspy import Stream as Waveforms
@@ -162,6 +163,7 @@ class Spans(Table):
     """
 
     noun = "Spans"
+    _columns: dict[str, npt.NDArray[Any]]
     columns: ClassVar[Mapping[str, type]] = {
         "time": np.datetime64,
         "network": str,
@@ -173,6 +175,36 @@ class Spans(Table):
         "samples": int,
         "records": int,
     }
+
+    @classmethod
+    def of_columns(cls, columns: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Make one of columns that are as a table has them: all of them, of its types, in its order.
+
+        The table itself is made when it is first asked for.
+        """
+        made = cls.__new__(cls)
+        made._columns = dict(columns)
+        return made
+
+    def column(self, name: str) -> npt.NDArray[Any]:
+        """Return the values of a column; no table is made for that."""
+        if "table" in self.__dict__:
+            return self.table[name].to_numpy()
+        return self._columns[name]
+
+    def __getattr__(self, name: str) -> Any:
+        """Make the table; nothing else is missing."""
+        if name != "table" or "_columns" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        columns = {
+            name: pd.Series(values, dtype=object) if self.columns[name] is str else values
+            for name, values in self._columns.items()
+        }
+        self.table = pd.DataFrame(columns)
+        return self.table
+
+    def __len__(self) -> int:
+        return len(self.column("time"))
 
     @classmethod
     def concat(cls, parts: Iterable[Self]) -> Self:

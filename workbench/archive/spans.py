@@ -7,7 +7,6 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from workbench.archive.layout import DAY_NS
 from workbench.archive.records import Scan
@@ -143,22 +142,19 @@ def to_spans(rows: Iterable[Row]) -> Spans:
     listed.sort(key=lambda row: (row.start, codes[row.id], row[2:]))
     names, start, end, rate, n, records = zip(*listed, strict=True)
     network, station, location, channel = zip(*(codes[name] for name in names), strict=True)
-    # In the order and the types of the noun already: it need not look again.
-    spans = Spans.__new__(Spans)
-    spans.table = pd.DataFrame(
+    return Spans.of_columns(
         {
             "time": np.array(start, np.int64).view("M8[ns]"),
-            "network": pd.Series(network, dtype=object),
-            "station": pd.Series(station, dtype=object),
-            "location": pd.Series(location, dtype=object),
-            "channel": pd.Series(channel, dtype=object),
+            "network": np.array(network, object),
+            "station": np.array(station, object),
+            "location": np.array(location, object),
+            "channel": np.array(channel, object),
             "end": np.array(end, np.int64).view("M8[ns]"),
             "sampling_rate": np.array(rate, np.float64),
             "samples": np.array(n, np.int64),
             "records": np.array(records, np.int64),
         }
     )
-    return spans
 
 
 def _united(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

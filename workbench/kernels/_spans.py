@@ -56,20 +56,19 @@ class Held:
 
 def by_channel(spans: Spans) -> list[Held]:
     """Group spans by SEED id; rows that cannot be true are left out and named."""
-    table = spans.table
-    if not len(table):
+    if not len(spans):
         return []
-    codes = list(zip(*(table[name].to_numpy() for name in _CODES), strict=True))
+    codes = list(zip(*(spans.column(name).tolist() for name in _CODES), strict=True))
     places = {code: place for place, code in enumerate(sorted(set(codes)))}
     names = [".".join(code) for code in places]
     number = np.array([places[code] for code in codes])
     whole = Held(
         "",
-        table["time"].to_numpy().view(np.int64),
-        table["end"].to_numpy().view(np.int64),
-        table["sampling_rate"].to_numpy(np.float64),
-        table["samples"].to_numpy(np.int64),
-        table["records"].to_numpy(np.int64),
+        spans.column("time").view(np.int64),
+        spans.column("end").view(np.int64),
+        spans.column("sampling_rate"),
+        spans.column("samples"),
+        spans.column("records"),
     )
     # Rows come by time, and stay so within their channel.
     order = np.argsort(number, kind="stable")
