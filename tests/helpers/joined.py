@@ -36,7 +36,7 @@ class Kernel:
         """Start a kernel, after another of the same server."""
         self.id = self.person.start_kernel()
         self.run(BEGIN)
-        self.inside = int(self.run("answer = os.getpid()"))
+        self.space, self.inside = self.run("answer = [os.readlink('/proc/self/ns/pid'), os.getpid()]")
 
     def run(self, code: str, seconds: float = 60) -> Any:
         """Run a cell, and return its `answer`."""
@@ -87,7 +87,9 @@ class Kernel:
         for pid in self.processes("ipykernel"):
             spaces = [line.split()[1:] for line in Path(f"/proc/{pid}/status").read_text().splitlines()
                       if line.startswith("NSpid")]  # fmt: skip
-            if spaces and spaces[0][-1] == str(self.inside):
+            # Another deployment has users with the same numbers.
+            same = Path(f"/proc/{pid}/ns/pid").readlink() == Path(self.space)
+            if same and spaces and spaces[0][-1] == str(self.inside):
                 os.kill(pid, signal.SIGKILL)
                 return
         raise AssertionError("the kernel was not found")
