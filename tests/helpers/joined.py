@@ -60,6 +60,15 @@ class Kernel:
         assert code == 0, said
         return said
 
+    def submit_and_compare(self, selection: str) -> None:
+        """Send a Call as a job: it gives the bytes that the notebook gives."""
+        self.run(
+            f"call = wb.Call(process='quality.rms', inputs={{'waveforms': {{'selection': {selection!r}}}}})\n"
+            "job = wb.submit(call)"
+        )
+        assert self.run("answer = job.wait(90).status.state", 120) == "done", self.run("answer = job.log()")
+        assert self.run("answer = job.result().canonical() == call.run().canonical()")
+
     @property
     def home(self) -> Path:
         """On this machine, on nodes and in the container."""

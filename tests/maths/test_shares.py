@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+
 import numpy as np
 import pytest
 
@@ -41,3 +44,31 @@ def test_each_part_is_done_once_and_errors_are_not_lost(many) -> None:
     assert sorted(done) == list(range(11))
     with pytest.raises(ZeroDivisionError):
         shares.shared(lambda first, stop: first / 0, 11, 100)  # type: ignore[arg-type, return-value]
+
+
+def test_what_is_not_begun_is_left_alone_when_somebody_stops() -> None:
+    begun: list[int] = []
+    first = threading.Event()
+
+    def work(number: int) -> None:
+        begun.append(number)
+        first.wait(10)
+
+    def stop() -> None:
+        with shares.threads(1) as pool:
+            for number in range(50):
+                pool.submit(work, number)
+            threading.Timer(0.2, first.set).start()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop()
+    assert begun == [0]
+
+
+@pytest.mark.parametrize(("said", "most"), [("1", 1), ("2", 2), ("64", 4), ("", 4), ("0", 4), ("x", 4)])
+def test_a_share_of_the_processors_is_kept_to(monkeypatch, said, most) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    assert shares.cores({"OMP_NUM_THREADS": said}) == most
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
+    assert shares.cores({"OMP_NUM_THREADS": said}) == 1

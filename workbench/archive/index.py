@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import closing, contextmanager, nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ from workbench.archive.spans import Row
 from workbench.archive.stretches import Stretch
 from workbench.archive.trees import Status, Tree, tree_of
 from workbench.errors import Unavailable, UnreadableFile
+from workbench.maths.shares import threads
 from workbench.notices import notice, progress
 
 __all__ = ["Held", "Index"]
@@ -252,7 +253,7 @@ class Index:
             for group in groups:
                 yield [(path, self._read(path)) for path in group]
             return
-        with ThreadPoolExecutor(self.tree.parallel) as pool:
+        with threads(self.tree.parallel) as pool:
 
             def ask(group: list[str]) -> list[Future[Entry | None]]:
                 # Notices go to whoever listens here.

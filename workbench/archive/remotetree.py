@@ -8,7 +8,6 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -17,6 +16,7 @@ from typing import Any
 from workbench.archive.records import scan_file
 from workbench.archive.trees import SETTLED_S, Headers, Status
 from workbench.errors import InvalidSetting, Unavailable, WorkbenchError
+from workbench.maths.shares import threads
 
 __all__ = ["RemoteTree", "public"]
 
@@ -105,7 +105,7 @@ class RemoteTree:
             else:
                 unknown.append(path)
         # A web server lists names only; each file has to be asked for.
-        with ThreadPoolExecutor(self.parallel) as pool:
+        with threads(self.parallel) as pool:
             found.update(zip(unknown, pool.map(self._status, unknown), strict=True))
         return [found[path] for path in paths]
 

@@ -9,10 +9,10 @@ way.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
+from threading import Event
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,7 +36,7 @@ from workbench.kernels._windows import divided, edges, on_time, parts_of
 from workbench.kernels.quality import completeness
 from workbench.maths import moments
 from workbench.maths.availability import first_sample
-from workbench.maths.shares import CORES
+from workbench.maths.shares import CORES, threads
 from workbench.maths.steim import summed
 from workbench.notices import progress
 
@@ -208,12 +208,15 @@ def _summed(archive: SdsReader, files: list[DayFile], chosen: Selection, part: i
     touching = {one.path for one in archive.index.look(beside, start, end).stretches}
     wanted = [file for file in files if file.path in touching or file not in beside]
     done: list[str] = []
+    stopped = Event()
 
     def one(seed_id: str, group: list[DayFile]) -> _Channel:
         channel = _Channel()
         for first in range(0, len(group), _TOGETHER):
             fresh: list[tuple[str, Entry | None]] = []
             for file in group[first : first + _TOGETHER]:
+                if stopped.is_set():
+                    return channel
                 progress(len(done) / len(wanted), f"reading {file.path}")
                 done.append(file.path)
                 read = _read(archive.index.tree, file.path)
@@ -232,13 +235,17 @@ def _summed(archive: SdsReader, files: list[DayFile], chosen: Selection, part: i
     ordered = sorted(wanted, key=lambda file: (file.id, file.day))
     # Of small files so little is summed at a time that threads would wait for each other.
     small = sum(file.size for file in wanted) < _LARGE * len(wanted)
-    with ThreadPoolExecutor(1 if small else CORES) as pool:
+    with threads(1 if small else CORES) as pool:
         # Notices go to whoever listens here.
         asked = {
             seed_id: pool.submit(copy_context().run, one, seed_id, list(group))
             for seed_id, group in groupby(ordered, key=lambda file: file.id)
         }
-        found = {seed_id: channel.result() for seed_id, channel in asked.items()}
+        try:
+            found = {seed_id: channel.result() for seed_id, channel in asked.items()}
+        except BaseException:
+            stopped.set()
+            raise
     return {seed_id: channel for seed_id, channel in found.items() if any(channel.spans())}
 
 

@@ -7,14 +7,28 @@ each other: so the answer does not depend on how they are shared out.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import pairwise
 
-__all__ = ["CORES", "shared"]
+__all__ = ["CORES", "cores", "shared", "threads"]
 
-CORES = min(len(os.sched_getaffinity(0)), 4)
-"""Threads at most: what there is, and not all of a large machine, which others use too."""
+_MOST = 4
+"""Not all of a large machine, which others use too."""
+
+
+def cores(environment: Mapping[str, str] = os.environ) -> int:
+    """Return how many threads a work may have: what there is, unless ``OMP_NUM_THREADS`` says less.
+
+    In a container or a job it does: a share of the processors' time is not seen otherwise.
+    """
+    said = environment.get("OMP_NUM_THREADS", "")
+    given = int(said) if said.isdigit() and int(said) else _MOST
+    return min(len(os.sched_getaffinity(0)), given, _MOST)
+
+
+CORES = cores()
 
 _ENOUGH = 1 << 21
 """Samples from which on it takes longer to work on them than to start threads, by ten times and more."""
@@ -38,11 +52,22 @@ def shared(work: Callable[[int, int], None], number: int, size: int) -> None:
     >>> done
     [0, 1, 2, 3, 4]
     """
-    threads = min(CORES, number)
-    if threads < 2 or size < _ENOUGH:
+    many = min(CORES, number)
+    if many < 2 or size < _ENOUGH:
         work(0, number)
         return
-    limits = [number * k // threads for k in range(threads + 1)]
-    with ThreadPoolExecutor(threads) as pool:
+    limits = [number * k // many for k in range(many + 1)]
+    with threads(many) as pool:
         for done in [pool.submit(work, first, stop) for first, stop in pairwise(limits)]:
             done.result()
+
+
+@contextmanager
+def threads(number: int) -> Iterator[ThreadPoolExecutor]:
+    """Lend threads; what they have not begun when the block fails, or is interrupted, is left alone."""
+    with ThreadPoolExecutor(number) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

@@ -27,13 +27,7 @@ Eventually = Callable[..., None]
 
 
 def test_a_call_that_was_submitted_gives_the_bytes_of_the_notebook(anna: Kernel):
-    anna.run(
-        "selection = {'selection': 'XX.K00?..LHZ@2024-01-01/2024-01-11'}\n"
-        "call = wb.Call(process='quality.rms', inputs={'waveforms': selection})\n"
-        "job = wb.submit(call)"
-    )
-    assert anna.run("answer = job.wait(90).status.state", 120) == "done", anna.run("answer = job.log()")
-    assert anna.run("answer = job.result().canonical() == call.run().canonical()")
+    anna.submit_and_compare("XX.K00?..LHZ@2024-01-01/2024-01-11")
     assert anna.run("answer = len(wb.jobs())") >= 1
 
 

@@ -108,13 +108,7 @@ def test_from_no_workers_to_two_and_back(anna: Kernel, cluster: Cluster, eventua
 
 
 def test_a_call_that_was_submitted_gives_the_bytes_of_the_notebook(anna: Kernel):
-    anna.run(
-        "selection = {'selection': 'OP.STA..HHZ@2020-03-01T00:00:00/2020-03-01T00:01:00'}\n"
-        "call = wb.Call(process='quality.rms', inputs={'waveforms': selection})\n"
-        "job = wb.submit(call)"
-    )
-    assert anna.run("answer = job.wait(90).status.state", 120) == "done", anna.run("answer = job.log()")
-    assert anna.run("answer = job.result().canonical() == call.run().canonical()")
+    anna.submit_and_compare("OP.STA..HHZ@2020-03-01T00:00:00/2020-03-01T00:01:00")
 
 
 def test_a_job_sees_what_its_users_server_sees(site: Running, anna: Kernel, ben: Kernel):
