@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from time import sleep
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from obspy import Stream
 
 from tests.archive.conftest import MIDNIGHT, mseed, trace
 from workbench import wire
-from workbench.archive import Archive, Selection
+from workbench.archive import Archive, Selection, surveys
 from workbench.archive.surveys import Survey, survey
 from workbench.archive.trees import Local
 from workbench.demo.known import known
@@ -160,3 +161,25 @@ def test_what_is_wrong_is_said(archive) -> None:
     with pytest.raises(InvalidSetting, match="no start"):
         survey(archive, "XX.*.*.*")
     assert Path(archive.index.path).exists()
+
+
+def test_an_interrupted_survey_reads_no_further(tmp_path, monkeypatch) -> None:
+    known(tmp_path, channels=3, days=20, rate=1)
+    monkeypatch.setattr(surveys, "CORES", 2)
+    monkeypatch.setattr(surveys, "_LARGE", 0)
+    read, seen = surveys._read, []
+
+    def interrupted(tree, path):
+        seen.append(path)
+        if len(seen) == 5:
+            raise KeyboardInterrupt
+        sleep(0.02)
+        return read(tree, path)
+
+    monkeypatch.setattr(surveys, "_read", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        survey(Archive(tmp_path), "XX.*.*.*@2024-01-01/2024-01-21")
+    assert len(seen) <= 7, "those that were at it already"
+    monkeypatch.setattr(surveys, "_read", read)
+    whole = survey(Archive(tmp_path), "XX.*.*.*@2024-01-01/2024-01-21")
+    assert whole.completeness.sizes["channel"] == 3

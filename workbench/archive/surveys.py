@@ -211,6 +211,13 @@ def _summed(archive: SdsReader, files: list[DayFile], chosen: Selection, part: i
     stopped = Event()
 
     def one(seed_id: str, group: list[DayFile]) -> _Channel:
+        try:
+            return gone_through(seed_id, group)
+        except BaseException:
+            stopped.set()
+            raise
+
+    def gone_through(seed_id: str, group: list[DayFile]) -> _Channel:
         channel = _Channel()
         for first in range(0, len(group), _TOGETHER):
             fresh: list[tuple[str, Entry | None]] = []
