@@ -18,7 +18,7 @@ from workbench.archive import Archive, Selection, surveys
 from workbench.archive.surveys import Survey, survey
 from workbench.archive.trees import Local
 from workbench.demo.known import known
-from workbench.errors import InvalidSetting, NoData
+from workbench.errors import InvalidSetting, NoData, UnreadableFile
 from workbench.kernels.quality import completeness, rms
 from workbench.notices import listen
 
@@ -183,3 +183,19 @@ def test_an_interrupted_survey_reads_no_further(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(surveys, "_read", read)
     whole = survey(Archive(tmp_path), "XX.*.*.*@2024-01-01/2024-01-21")
     assert whole.completeness.sizes["channel"] == 3
+
+
+def test_a_file_that_cannot_be_read_costs_its_own_day(tmp_path, monkeypatch) -> None:
+    known(tmp_path, channels=2, days=3, rate=1)
+    read = surveys._read
+
+    def closed(tree, path):
+        if path.endswith("2024.002") and "K001" in path:
+            raise UnreadableFile(path, "cannot be read: Permission denied", "Check who may read it.")
+        return read(tree, path)
+
+    monkeypatch.setattr(surveys, "_read", closed)
+    with listen() as heard:
+        found = survey(Archive(tmp_path), "XX.*.*.*@2024-01-01/2024-01-04")
+    assert [said.problem for said in heard.notices] == ["cannot be read: Permission denied"]
+    assert found.completeness.sizes == {"channel": 2, "time": 3}

@@ -287,7 +287,7 @@ class Index:
             raise Unavailable(
                 str(self.path),
                 f"the index cannot be used ({error})",
-                "Check who may write there, or point WORKBENCH_STATE to a folder of your own.",
+                "Is the disk full? May you write there? WORKBENCH_STATE may name a folder of your own.",
             ) from error
 
     def _once(self, work: Callable[[sqlite3.Connection], _T]) -> _T:

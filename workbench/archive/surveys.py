@@ -28,7 +28,7 @@ from workbench.archive.sdsreader import SdsReader
 from workbench.archive.selection import Selection
 from workbench.archive.spans import cut, to_spans
 from workbench.archive.trees import Headers, Local, Tree
-from workbench.errors import NoData
+from workbench.errors import NoData, UnreadableFile
 from workbench.kernels._amplitudes import say_slow, table
 from workbench.kernels._rms import Parts, counted
 from workbench.kernels._segments import Segment, segments
@@ -38,7 +38,7 @@ from workbench.maths import moments
 from workbench.maths.availability import first_sample
 from workbench.maths.shares import CORES, threads
 from workbench.maths.steim import summed
-from workbench.notices import progress
+from workbench.notices import notice, progress
 
 if TYPE_CHECKING:
     from workbench.nouns import Dataset
@@ -226,7 +226,12 @@ def _summed(archive: SdsReader, files: list[DayFile], chosen: Selection, part: i
                     return channel
                 progress(len(done) / len(wanted), f"reading {file.path}")
                 done.append(file.path)
-                read = _read(archive.index.tree, file.path)
+                try:
+                    read = _read(archive.index.tree, file.path)
+                except UnreadableFile as error:
+                    # As in the index: one file costs one file.
+                    notice(error.subject, error.problem, error.remedy)
+                    read = None
                 if file.path in stale:
                     fresh.append((file.path, entry(read[0]) if read is not None else None))
                 if read is not None and channel.plain:
