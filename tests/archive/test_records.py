@@ -14,6 +14,8 @@ from obspy import Stream, Trace, UTCDateTime
 
 from workbench.archive.records import RECORD, concat, record_blocks, scan, scan_file
 from workbench.archive.samples import decode, encode
+from workbench.archive.spans import successions
+from workbench.archive.stretches import stretches
 from workbench.errors import BadInput
 
 OBSPY = Path(obspy.__file__).parent / "io" / "mseed"
@@ -209,6 +211,74 @@ def test_what_is_no_record_is_named_wherever_it_lies(at: int) -> None:
             assert found.ids == whole.ids
             np.testing.assert_array_equal(found.records, whole.records)
             assert found.faults == whole.faults
+
+
+def _messy(random: np.random.Generator) -> bytes:
+    """Records of several channels over midnight, with gaps, a leap second, and bytes that are none."""
+    parts = []
+    for _ in range(8):
+        start = UTCDateTime(2016, 12, 31, 23, 59, 30) + float(random.integers(-40, 40))
+        parts.append(
+            records(
+                int(random.integers(2, 20_000)),
+                int(random.choice([256, 512, 4096])),
+                station=f"S{random.integers(0, 2)}",
+                starttime=start,
+                sampling_rate=float(random.choice([1, 100])),
+            )
+        )
+    whole = bytearray(b"".join(parts))
+    if random.integers(0, 2):
+        found = scan(bytes(whole)).records
+        order = np.arange(len(found))
+        # Some are gone, some stand in another's place, and some say something else than they did.
+        order = np.delete(order, random.integers(0, len(order), 3))
+        swap = random.integers(0, len(order), 2)
+        order[swap] = order[swap[::-1]]
+        whole = bytearray(
+            b"".join(whole[row["offset"] : row["offset"] + row["length"]] for row in found[order])
+        )
+        for row in scan(bytes(whole)).records[random.integers(0, len(order), 4)]:
+            whole[int(row["offset"] + random.integers(0, 64))] = random.integers(0, 256)
+    return bytes(whole)
+
+
+def test_records_that_share_a_row_say_the_same() -> None:
+    random = np.random.default_rng(5)
+    shared = 0
+    for _ in range(300):
+        content = _messy(random)
+        alone, found = scan(content), scan_file(io.BytesIO(content), together=True)
+        assert (found.ids, found.faults) == (alone.ids, alone.faults)
+        assert found.records["records"].sum() == len(alone.records)
+        assert found.records["n"].sum() == alone.records["n"].sum()
+        assert stretches("", found) == stretches("", alone)
+        assert successions(found) == successions(alone)
+        shared += len(found.records) < len(alone.records) / 4
+    assert shared > 50
+
+
+@pytest.mark.parametrize("length", [256, 512, 2**18])
+def test_rows_are_shared_within_a_part_of_the_file(length: int, tmp_path: Path) -> None:
+    content = records(2_000_000, length)
+    alone = scan(content)
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    with path.open("rb", buffering=0) as file:
+        found = scan_file(file, together=True)
+    assert stretches("", found) == stretches("", alone)
+    assert successions(found) == successions(alone)
+    assert len(found.records) == -(-len(content) // max(length, 2**18))
+    # A file that grows keeps the stretches that it had, but for the last.
+    less = stretches("", scan(content[: len(content) // 2 // length * length]))
+    assert stretches("", found)[: len(less) - 1] == less[:-1]
+
+
+def test_a_file_that_cannot_be_read_says_so() -> None:
+    with open("/proc/self/mem", "rb", buffering=0) as file:  # nothing lies at its beginning
+        for together in (False, True):
+            with pytest.raises(OSError, match="Input/output error"):
+                scan_file(file, together=together)
 
 
 def test_a_leap_second_by_its_number_and_by_the_flag() -> None:

@@ -32,7 +32,8 @@ def walked(buffer: npt.NDArray[np.uint8], room: int) -> tuple[bytes, bytes, byte
     rows, wrong = np.zeros(1 << 10, RECORD), np.zeros(1 << 10, np.uint8)
     count = at = 0
     while True:
-        more, at = headers.walk(buffer, at, 7, rows[count : count + room], wrong[count : count + room])
+        part = slice(count, count + room)
+        more, at = headers.walk(buffer, at, 7, rows[part], wrong[part], False)
         count += more
         if more < room:
             break

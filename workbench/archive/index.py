@@ -67,7 +67,6 @@ CREATE TABLE fault (
     problem TEXT NOT NULL
 );
 CREATE INDEX fault_file ON fault (file);
-CREATE INDEX stretch_id ON stretch (id, start);
 CREATE TABLE span (
     file INTEGER NOT NULL REFERENCES file (id) ON DELETE CASCADE,
     place INTEGER NOT NULL,
@@ -98,6 +97,9 @@ WHERE file = (SELECT id FROM file WHERE path = ?) AND offset = ? AND n = ? AND s
 """
 
 _TOGETHER = 64
+"""Files that are kept at once."""
+_FEW = 16
+"""The same of large ones: the first are kept while the others are still being read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,12 +246,13 @@ class Index:
 
     def _read_all(self, files: list[DayFile]) -> Iterator[list[tuple[str, Entry | None]]]:
         """Read headers, some files at a time; the next are read while the last are seen to."""
-        groups = [
-            [file.path for file in files[first : first + _TOGETHER]]
-            for first in range(0, len(files), _TOGETHER)
-        ]
         size = sum(file.size for file in files)
-        if self.tree.parallel == 1 or len(files) < 2 or size < self.tree.large * len(files):
+        small = self.tree.parallel == 1 or len(files) < 2 or size < self.tree.large * len(files)
+        several = _TOGETHER if small else _FEW
+        groups = [
+            [file.path for file in files[first : first + several]] for first in range(0, len(files), several)
+        ]
+        if small:
             for group in groups:
                 yield [(path, self._read(path)) for path in group]
             return

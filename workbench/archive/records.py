@@ -7,6 +7,7 @@ mean (time, rate, length) is as in libmseed, against which the tests compare.
 
 from __future__ import annotations
 
+import io
 import re
 import threading
 from collections.abc import Iterator
@@ -36,14 +37,13 @@ RECORD = np.dtype(
         ("quality", "u1"),  # ASCII of D, R, Q or M
         ("timing", "i2"),  # timing quality in percent, -1 if not given
         ("leap", "?"),  # the record runs into, or through, a leap second
+        ("records", "i4"),  # that the row speaks for: 1, or as many as lie behind each other and are alike
     ]
 )
-"""One row a record."""
+"""One row a record, or for records that follow each other where they were put together."""
 
 _ROOM = 1 << 19
 """Bytes of a file that are looked at together: what the caches of a processor hold."""
-_MARGIN = 1 << 10
-"""Bytes within which all blockettes of a header are."""
 _BLOCK = 64 * 2**20
 _BEGIN = re.compile(rb"(?=[0-9 \x00]{6}[DRQM][ \x00])")
 _CONTROL = re.compile(rb"[0-9 \x00]{6}[VAST][ \x00*]")
@@ -100,7 +100,7 @@ def scan(buffer: bytes | npt.NDArray[np.uint8], *, offset: int = 0) -> Scan:
         usual = max(int(headers.length_at(view, at)), headers.SHORTEST)
         room = min((len(view) - at) // usual, 1 << 18)
         rows, wrong = np.empty(room, RECORD), np.empty(room, np.uint8)
-        count, at = headers.walk(view, at, 0, rows, wrong)
+        count, at = headers.walk(view, at, 0, rows, wrong, False)
         if count:
             parts.append(_named(view, rows[:count], wrong[:count]))
         if count < room or not room:
@@ -119,14 +119,23 @@ def scan(buffer: bytes | npt.NDArray[np.uint8], *, offset: int = 0) -> Scan:
     )
 
 
-def scan_file(file: BinaryIO) -> Scan:
+def scan_file(file: BinaryIO, *, together: bool = False) -> Scan:
     """Read all headers of an open file.
 
     The file is read, not mapped: a program that shortens a mapped file kills
     whoever looks at it.
+
+    Parameters
+    ----------
+    file : file
+        Unbuffered, and at its beginning.
+    together : bool
+        Records that follow each other may share a row, which is much quicker:
+        it has the offset, the start and the length of the first, the end of the
+        last, and the samples and the number of all.
     """
     with _Desk.free() as desk:
-        at = desk.sweep(file)
+        at = desk.sweep(file, together=together)
         found = desk.scan()
     if at is None:
         return found
@@ -149,65 +158,63 @@ class _Desk:
 
     def __init__(self) -> None:
         self.room = np.empty(_ROOM, np.uint8)
-        self.rows = np.empty(1 << 12, RECORD)
-        self.wrong = np.empty(1 << 12, np.uint8)
-        self.codes = np.empty((16, 12), np.uint8)
-        self.count = self.channels = 0
+        self.state = np.empty(1, headers.STATE)
+        self._make(1 << 12, 16)
+
+    def _make(self, rows: int, codes: int) -> None:
+        self.rows, self.wrong = np.empty(rows, RECORD), np.empty(rows, np.uint8)
+        self.codes = np.empty((codes, 12), np.uint8)
 
     @classmethod
     @contextmanager
     def free(cls) -> Iterator[_Desk]:
         """Lend the desk of this thread, cleared."""
         desk: _Desk = cls._kept.__dict__.pop("desk", None) or cls()
-        desk.count = desk.channels = 0
+        desk.state[:] = 0
         try:
             yield desk
         finally:
             cls._kept.desk = desk
 
-    def sweep(self, file: BinaryIO) -> int | None:
+    def sweep(self, file: BinaryIO, *, together: bool) -> int | None:
         """Read headers, as long as one good record follows the other; return where that ends, if it does."""
-        start = kept = 0
+        number = file.fileno() if isinstance(file, io.FileIO) else -1
+        state = self.state[0]
+        if number < 0:
+            self._fill(file)
         while True:
-            size = kept
-            while size < _ROOM and (fresh := file.readinto(self.room[size:].data)):  # type: ignore[attr-defined]
-                size += fresh
-            at = self._walk(self.room[:size], start)
-            if size < _ROOM:
-                return start + at if at < size else None
-            if at == size:
-                # Its length may have been told from the end of the block, which is none of the file.
-                self.count -= 1
-                at = int(self.rows["offset"][self.count]) - start
-            elif size - at > _MARGIN and not headers.length_at(self.room[:size], at):
-                return start + at
-            if at == 0:
-                return start
-            kept, start = size - at, start + at
-            self.room[:kept] = self.room[at:size].copy()
+            found = headers.sweep(number, self.room, self.state, self.rows, self.wrong, self.codes, together)
+            if found == headers.FULL:
+                rows, wrong, codes = self.rows, self.wrong, self.codes
+                self._make(2 * len(rows), 2 * len(codes))
+                self.rows[: len(rows)], self.wrong[: len(rows)], self.codes[: len(codes)] = rows, wrong, codes
+            elif found == headers.HUNGRY:
+                self._fill(file)
+            elif found == headers.STOPPED:
+                return int(state["start"] + state["at"])
+            elif found == headers.FAILED:
+                # Python knows what to do, or what to say.
+                number = -1
+                self._fill(file)
+            else:
+                return None
 
-    def _walk(self, view: npt.NDArray[np.uint8], start: int) -> int:
-        at = 0
-        while True:
-            rows, wrong = self.rows[self.count :], self.wrong[self.count :]
-            count, at = headers.walk(view, at, start, rows, wrong)
-            known = headers.channels(view, start, rows[:count], self.codes, self.channels)
-            while known < 0:
-                self.codes = np.concatenate([self.codes, np.empty_like(self.codes)])
-                known = headers.channels(view, start, rows[:count], self.codes, self.channels)
-            self.channels = known
-            self.count += count
-            if count < len(rows):
-                return int(at)
-            self.rows = np.concatenate([self.rows, np.empty_like(self.rows)])
-            self.wrong = np.concatenate([self.wrong, np.empty_like(self.wrong)])
+    def _fill(self, file: BinaryIO) -> None:
+        state = self.state[0]
+        while state["size"] < _ROOM:
+            fresh = file.readinto(self.room[state["size"] :].data)  # type: ignore[attr-defined]
+            if not fresh:
+                state["ended"] = 1
+                return
+            state["size"] += fresh
 
     def scan(self) -> Scan:
         """Return what has been read."""
-        ids = [_seed_id(code.tobytes()) for code in self.codes[: self.channels]]
+        count, channels = int(self.state["count"][0]), int(self.state["known"][0])
+        ids = [_seed_id(code.tobytes()) for code in self.codes[:channels]]
         # NumPy copies records field by field, and bytes at once.
-        rows = self.rows[: self.count].view(np.uint8).copy().view(RECORD)
-        return _sensible(ids, rows, self.wrong[: self.count])
+        rows = self.rows[:count].view(np.uint8).copy().view(RECORD)
+        return _sensible(ids, rows, self.wrong[:count])
 
 
 def record_blocks(file: BinaryIO, *, block: int = _BLOCK) -> Iterator[bytes]:

@@ -115,7 +115,7 @@ class RemoteTree:
         if before is None:
             return None
         try:
-            found = scan_file(_Blocks(self, path, before[0]))  # type: ignore[arg-type]  # it is only read
+            found = scan_file(_Blocks(self, path, before[0]), together=True)  # type: ignore[arg-type]
         except FileNotFoundError:
             return None
         after = self._status(path, fresh=True)

@@ -14,9 +14,6 @@ from workbench.maths import follow
 
 __all__ = ["Stretch", "digest", "rows", "stretches"]
 
-_BYTES = 256 * 1024
-"""Longest stretch: what is read at least for one sample."""
-
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
@@ -59,13 +56,13 @@ class Stretch:
 
 
 def stretches(path: str, scan: Scan) -> list[Stretch]:
-    """Group the records of a file: as long as they follow each other, and at most 256 KiB."""
+    """Group the records of a file: as long as they follow each other, in each 256 KiB of it."""
     return [Stretch(path, *row) for row in rows(scan)]
 
 
 def rows(scan: Scan) -> list[tuple[Any, ...]]:
     """Return what `stretches` returns, as plain values and without the path."""
-    found, rates = follow.stretches(scan.records, _BYTES)
+    found, rates = follow.stretches(scan.records)
     ids = scan.ids
     return [
         (offset, length, ids[channel], start, end, rate, n, record_length, encoding, leap)

@@ -145,7 +145,7 @@ class Local:
         try:
             with open(f"{self.root}/{path}", "rb", buffering=0) as file:  # noqa: PTH123
                 before = os.fstat(file.fileno())
-                found = scan_file(file)
+                found = scan_file(file, together=True)
                 after = os.fstat(file.fileno())
         except FileNotFoundError:
             return None

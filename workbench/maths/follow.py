@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from workbench.maths.headers import TOGETHER
+
 __all__ = ["stretches", "successions"]
 
 _DAY = 86_400_000_000_000
@@ -19,7 +21,7 @@ def _follows(before, after):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _stretches(rows, longest, out, rates):  # type: ignore[no-untyped-def]
+def _stretches(rows, together, out, rates):  # type: ignore[no-untyped-def]
     count = 0
     before = rows[0]
     for k in range(rows.size):
@@ -28,12 +30,12 @@ def _stretches(rows, longest, out, rates):  # type: ignore[no-untyped-def]
             continue
         if (
             count == 0
-            or before["offset"] + before["length"] != row["offset"]
+            or before["offset"] + before["length"] * before["records"] != row["offset"]
             or before["channel"] != row["channel"]
             or before["rate"] != row["rate"]
             or before["encoding"] != row["encoding"]
             or before["length"] != row["length"]
-            or row["offset"] + row["length"] - out[count - 1, 0] > longest
+            or before["offset"] // together != row["offset"] // together
             or not _follows(before, row)
         ):
             out[count, 0], out[count, 2], out[count, 3] = row["offset"], row["channel"], row["start"]
@@ -41,7 +43,7 @@ def _stretches(rows, longest, out, rates):  # type: ignore[no-untyped-def]
             rates[count] = row["rate"]
             count += 1
         mine = out[count - 1]
-        mine[1] = row["offset"] + row["length"] - mine[0]
+        mine[1] = row["offset"] + row["length"] * row["records"] - mine[0]
         mine[4] = row["end"]
         mine[5] += row["n"]
         mine[8] = row["leap"]
@@ -52,7 +54,7 @@ def _stretches(rows, longest, out, rates):  # type: ignore[no-untyped-def]
 
 
 def stretches(
-    rows: npt.NDArray[np.void], longest: int
+    rows: npt.NDArray[np.void], together: int = TOGETHER
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Group records that follow each other in time and in their file.
 
@@ -60,8 +62,9 @@ def stretches(
     ----------
     rows : ndarray of RECORD, shape (n_records,)
         In the order of the file; those without samples or rate are passed over.
-    longest : int
-        Bytes that a group may have, if it is of more than one record.
+    together : int
+        Bytes of the file, counted from its beginning, within which all records
+        of a group begin.  So a group is the same whatever lies before it.
 
     Returns
     -------
@@ -72,7 +75,7 @@ def stretches(
         Samples a second.
     """
     found, rates = np.empty((len(rows), 9), np.int64), np.empty(len(rows))
-    count = _stretches(rows, longest, found, rates) if len(rows) else 0
+    count = _stretches(rows, together, found, rates) if len(rows) else 0
     return found[:count], rates[:count]
 
 
@@ -94,14 +97,14 @@ def _successions(rows, last, home, out, rates):  # type: ignore[no-untyped-def]
             ):
                 out[mine, 2] = row["end"]
                 out[mine, 3] += row["n"]
-                out[mine, 4] += 1
+                out[mine, 4] += row["records"]
                 last[channel] = k
                 continue
         out[count, 0] = channel
         out[count, 1] = row["start"]
         out[count, 2] = max(row["start"], row["end"])
         out[count, 3] = row["n"]
-        out[count, 4] = 1
+        out[count, 4] = row["records"]
         rates[count] = row["rate"]
         last[channel], home[channel] = k, count
         count += 1

@@ -11,21 +11,47 @@ SEED Reference Manual version 2.4 (FDSN, 2012), chapter 8, "Data record".
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
-from workbench.maths.words import differ, little_word
+from workbench.maths.words import big_word, differ, little_word
 
-__all__ = ["LONGEST", "SHORTEST", "UNNAMED", "channels", "length_at", "walk"]
+__all__ = [
+    "DONE",
+    "FAILED",
+    "FULL",
+    "HUNGRY",
+    "LONGEST",
+    "SHORTEST",
+    "STATE",
+    "STOPPED",
+    "TOGETHER",
+    "UNNAMED",
+    "channels",
+    "length_at",
+    "sweep",
+    "walk",
+]
 
 SHORTEST, LONGEST = 128, 1 << 20
 UNNAMED = 10
 """Encoding of a record that does not name it: Steim-1, as in libmseed."""
+TOGETHER = 256 * 1024
+"""Bytes of a file, counted from its beginning, within which records may be put together."""
 
 DAY = 86_400_000_000_000
 OUTSIDE, TOO_MANY, CODES = 1, 2, 3
 """What may be wrong with a header: `fault`."""
+DONE, STOPPED, FULL, HUNGRY, FAILED = 0, 1, 2, 3, 4
+"""How `sweep` ended: with the file, before what needs care, without room or bytes, by an error."""
+STATE = np.dtype([(name, "i8") for name in ("count", "known", "start", "size", "at", "ended")])
+"""Rows, channels; place of the room in the file, bytes in it, bytes of these that are read; the end."""
 AS_BEFORE = -1
 """Channel of a record that `walk` knows to have the codes of the record before."""
+
+_MARGIN = 1 << 10
+"""Bytes within which all blockettes of a header are."""
+_read = types.ExternalFunction("read", types.intp(types.int32, types.uintp, types.uintp))
+"""That of the C library: Python's would stop all other threads again and again."""
 
 
 @njit(cache=True, nogil=True)
@@ -68,14 +94,17 @@ def _dated(b, at, big):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _numbered(b, at):  # type: ignore[no-untyped-def]
-    """Tell whether the first six bytes are a sequence number: digits, blanks and zeros."""
-    # All digits, nearly always: four at a time, each with a 3 above and less than ten below.
+def _six_digits(b, at):  # type: ignore[no-untyped-def]
+    """Tell whether six bytes are digits: four at a time, each with a 3 above and less than ten below."""
     first, last = np.int64(little_word(b, at)), np.int64(little_word(b, at + 2))
     high = (first ^ 0x30303030) | (last ^ 0x30303030) | (first + 0x06060606) ^ 0x30303030
     high |= (last + 0x06060606) ^ 0x30303030
-    if high & 0xF0F0F0F0 == 0:
-        return True
+    return high & 0xF0F0F0F0 == 0
+
+
+@njit(cache=True, nogil=True)
+def _numbered(b, at):  # type: ignore[no-untyped-def]
+    """Tell whether the first six bytes are a sequence number: digits, blanks and zeros."""
     good = True
     for k in range(6):
         good = good and (48 <= b[at + k] <= 57 or b[at + k] == 32 or b[at + k] == 0)
@@ -100,6 +129,22 @@ def _begins(b, at):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def _named_length(b, at):  # type: ignore[no-untyped-def]
+    """Return the length that blockette 1000 of a header names: 0 if that is none, -1 without it."""
+    big = _dated(b, at, True)
+    place = _u2(b, at + 46, big)
+    while place >= 48 and at + place + 8 <= b.size:
+        if _u2(b, at + place, big) == 1000:
+            power = np.int64(b[at + place + 6])
+            return 1 << power if 7 <= power <= 20 else 0
+        following = _u2(b, at + place + 2, big)
+        if following <= place:
+            break
+        place = following
+    return -1
+
+
+@njit(cache=True, nogil=True)
 def length_at(b, at):  # type: ignore[no-untyped-def]
     """Return the length of the record that begins here, 0 if none does.
 
@@ -107,16 +152,9 @@ def length_at(b, at):  # type: ignore[no-untyped-def]
     """
     if not _begins(b, at):
         return 0
-    big = _dated(b, at, True)
-    place = _u2(b, at + 46, big)
-    while place >= 48 and at + place + 8 <= b.size:
-        if _u2(b, at + place, big) == 1000:
-            power = b[at + place + 6]
-            return 1 << power if 7 <= power <= 20 else 0
-        following = _u2(b, at + place + 2, big)
-        if following <= place:
-            break
-        place = following
+    named = _named_length(b, at)
+    if named >= 0:
+        return named
     length = SHORTEST
     while length <= LONGEST and at + length <= b.size:
         if at + length == b.size or _begins(b, at + length):
@@ -193,11 +231,15 @@ def _model(b, at, big, length, mask):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _alike(b, at, model, mask):  # type: ignore[no-untyped-def]
-    """Tell whether a header is one that a model speaks for."""
+    """Tell whether a header is one that a model speaks for.
+
+    Without a branch, as this goes through whole archives; a sequence number with blanks is good as
+    well, but takes the long way.
+    """
     # Hour, minute and second: what is too large carries into the highest bit of its byte.
     clock = np.int64(little_word(b, at + 24))
     late = (clock | (clock + 0x00444468)) & 0x00808080
-    return not differ(b, at, model, mask) and late == 0 and _numbered(b, at)
+    return (not differ(b, at, model, mask)) & (late == 0) & _six_digits(b, at)
 
 
 @njit(cache=True, nogil=True)
@@ -209,7 +251,64 @@ def _span(n, rate):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def walk(b, at, base, rows, faults):  # type: ignore[no-untyped-def]
+def _time_in_day(b, at, big):  # type: ignore[no-untyped-def]
+    """Return the time of a header without its date, ns."""
+    seconds = np.int64(b[at + 24]) * 3600 + np.int64(b[at + 25]) * 60 + np.int64(b[at + 26])
+    return seconds * 1_000_000_000 + _u2(b, at + 28, big) * 100_000
+
+
+@njit(cache=True, nogil=True)
+def _microseconds(b, at):  # type: ignore[no-untyped-def]
+    """Return the microseconds of the blockette 1001 that lies behind a blockette 1000, ns."""
+    extra = np.int64(b[at + 61])
+    return (extra - 256 if extra >= 128 else extra) * 1_000
+
+
+@njit(cache=True, nogil=True)
+def _following(b, at, stop, model, mask, length, big, timed, zero, rate, most, start, end):  # type: ignore[no-untyped-def]
+    """Read headers that a model speaks for, as long as their samples follow each other within a day.
+
+    Parameters
+    ----------
+    stop : int
+        No record begins there, or later.
+    zero : int
+        Time from which that in the header counts, ns since 1970.
+    start, end : int
+        First and last sample of the record before, ns since 1970.
+
+    Returns
+    -------
+    at : int
+        Where it stopped.
+    records, samples : int
+        How many there are.
+    end : int
+        Last sample of the last of them, or of the record before, ns since 1970.
+    """
+    records = samples = 0
+    step = 1e9 / rate
+    midnight = (start // DAY + 1) * DAY
+    stop = min(stop, b.size - length + 1)
+    while at < stop and _alike(b, at, model, mask):
+        clock = np.int64(little_word(b, at + 24))
+        seconds = (clock & 255) * 3600 + ((clock >> 8) & 255) * 60 + ((clock >> 16) & 255)
+        tail = np.int64(big_word(b, at + 28)) if big else np.int64(little_word(b, at + 28))
+        n, ticks = (tail & 65535, tail >> 16) if big else (tail >> 16, tail & 65535)
+        start = zero + seconds * 1_000_000_000 + ticks * 100_000
+        if timed:
+            start += _microseconds(b, at)
+        if n == 0 or n > most >= 0 or start >= midnight or abs(start - end - step) > 0.5 * step:
+            break
+        end = start + _span(n, rate)
+        samples += n
+        records += 1
+        at += length
+    return at, records, samples, end
+
+
+@njit(cache=True, nogil=True)
+def walk(b, at, base, rows, faults, together):  # type: ignore[no-untyped-def]
     """Read headers from `at` on, until the rows are full or there is no record.
 
     Records of one day mostly differ in time and samples alone, and such a
@@ -231,6 +330,9 @@ def walk(b, at, base, rows, faults):  # type: ignore[no-untyped-def]
         its end is put right before midnight.
     faults : ndarray of uint8, shape (n_rows,)
         Filled with what is wrong with a header; 0 for nothing.
+    together : bool
+        Records of which one follows the other, in the file and in time, may share
+        a row: within `TOGETHER` bytes of the file, and within a day (UTC).
 
     Returns
     -------
@@ -251,7 +353,7 @@ def walk(b, at, base, rows, faults):  # type: ignore[no-untyped-def]
         known = model >= 0 and at + length <= b.size and _alike(b, at, model, mask)
         if known:
             if timed:
-                timing, micro = np.int64(b[at + 60]), np.int64(b[at + 61])
+                timing, micro = np.int64(b[at + 60]), _microseconds(b, at)
         else:
             length = length_at(b, at)
             if length == 0 or at + length > b.size:
@@ -274,8 +376,7 @@ def walk(b, at, base, rows, faults):  # type: ignore[no-untyped-def]
                 elif kind == 1001:
                     timed = True
                     timing = np.int64(b[at + place + 4])
-                    extra = np.int64(b[at + place + 5])
-                    micro += extra - 256 if extra >= 128 else extra
+                    micro += _microseconds(b, at + place - 56)
                 elif kind == 100:
                     actual = _float(_u4(b, at + place + 4, big))
                     if actual > 0:
@@ -288,8 +389,7 @@ def walk(b, at, base, rows, faults):  # type: ignore[no-untyped-def]
             model = at if _model(b, at, big, length, mask) else np.int64(-1)
         n = _u2(b, at + 30, big)
         second = np.int64(b[at + 26])
-        start = day + (np.int64(b[at + 24]) * 3600 + np.int64(b[at + 25]) * 60 + second) * 1_000_000_000
-        start += _u2(b, at + 28, big) * 100_000 + correction + micro * 1_000
+        start = day + _time_in_day(b, at, big) + correction + micro
         end = start + _span(n, rate)
         leap = False
         if second == 60 or b[at + 36] & 0x10:
@@ -308,9 +408,16 @@ def walk(b, at, base, rows, faults):  # type: ignore[no-untyped-def]
         row["rate"], row["encoding"], row["big"], row["data"] = rate, encoding, order, data
         row["quality"], row["timing"], row["leap"] = b[at + 6], timing, leap
         row["channel"] = AS_BEFORE if known else 0
+        row["records"] = 1
         faults[count] = fault
         count += 1
         at += length
+        if together and model >= 0 and fault == 0 and n > 0 and rate > 0 and not leap:
+            stop = (row["offset"] // TOGETHER + 1) * TOGETHER - base
+            at, more, samples, end = _following(
+                b, at, stop, model, mask, length, big, timed, day + correction, rate, most, start, end
+            )
+            row["records"], row["n"], row["end"] = 1 + more, n + samples, end
     return count, at
 
 
@@ -361,3 +468,64 @@ def channels(b, base, rows, codes, count):  # type: ignore[no-untyped-def]
                 count += 1
         rows[k]["channel"] = last
     return count
+
+
+@njit(cache=True, nogil=True)
+def sweep(file, room, state, rows, faults, codes, together):  # type: ignore[no-untyped-def]
+    """Read the headers of a file, as long as one good record follows the other.
+
+    Parameters
+    ----------
+    file : int
+        Its descriptor; -1 if the caller fills the room.
+    room : ndarray of uint8, shape (n_bytes,)
+        Through which the file goes.
+    state : ndarray of STATE, shape (1,)
+        Zeros at first, and changed: to be called again, with more room, or more
+        in the room (from `size` on; `ended` if the file has no more).
+    rows, faults, together
+        As for `walk`, and filled from the first on.
+    codes : ndarray of uint8, shape (n_codes, 12)
+        As for `channels`.
+
+    Returns
+    -------
+    int
+        DONE, STOPPED, FULL, HUNGRY or FAILED.
+    """
+    now = state[0]
+    while True:
+        while file >= 0 and not now["ended"] and now["size"] < room.size:
+            got = _read(file, room.ctypes.data + now["size"], room.size - now["size"])
+            if got < 0:
+                return FAILED
+            now["ended"] = got == 0
+            now["size"] += got
+        view, begin, done = room[: now["size"]], now["at"], now["count"]
+        count, at = walk(view, begin, now["start"], rows[done:], faults[done:], together)
+        fresh = rows[done : done + count]
+        known = channels(view, now["start"], fresh, codes, now["known"])
+        if known < 0:
+            return FULL
+        now["count"], now["known"], now["at"] = done + count, known, at
+        if count == rows.size - done:
+            return FULL
+        if now["ended"]:
+            return STOPPED if at < view.size else DONE
+        if at == view.size and now["count"]:
+            last = rows[now["count"] - 1]["offset"] - now["start"]
+            if _named_length(view, last) < 0:
+                # Its length has been told from the end of the room, which is none of the file.
+                now["count"] -= 1
+                at = last
+        elif view.size - at > _MARGIN and not length_at(view, at):
+            return STOPPED
+        now["at"] = at
+        if at == 0:
+            return STOPPED
+        for k in range(at, view.size):
+            room[k - at] = room[k]
+        now["start"] += at
+        now["size"], now["at"] = view.size - at, 0
+        if file < 0:
+            return HUNGRY
