@@ -10,6 +10,8 @@ SEED Reference Manual version 2.4 (FDSN, 2012), chapter 8, "Data record".
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit, types
 
@@ -50,7 +52,7 @@ AS_BEFORE = -1
 
 _MARGIN = 1 << 10
 """Bytes within which all blockettes of a header are."""
-_read = types.ExternalFunction("read", types.intp(types.int32, types.uintp, types.uintp))
+_read: Any = types.ExternalFunction("read", types.intp(types.int32, types.uintp, types.uintp))
 """That of the C library: Python's would stop all other threads again and again."""
 
 
@@ -286,7 +288,7 @@ def _following(b, at, stop, model, mask, length, big, timed, zero, rate, most, s
     end : int
         Last sample of the last of them, or of the record before, ns since 1970.
     """
-    records = samples = 0
+    records, samples = 0, np.int64(0)
     step = 1e9 / rate
     midnight = (start // DAY + 1) * DAY
     stop = min(stop, b.size - length + 1)
