@@ -386,8 +386,8 @@ def _spans(
     for first in range(0, len(numbers), 500):
         some = numbers[first : first + 500]
         query = _SPANS.format(marks=",".join("?" * len(some)))
-        rows = base.execute(query, (*some, *bounds))
-        found += [Row(*row[1:]) for row in rows if row[1] == named[row[0]]]
+        rows = base.execute(query, (*some, *bounds)).fetchall()
+        found += [Row._make(row[1:]) for row in rows if row[1] == named[row[0]]]
     return found
 
 

@@ -195,6 +195,8 @@ def matches(code: str, pattern: str) -> bool:
     >>> matches("BHZ", "HH?,BH?"), matches("00", ""), matches("", "--")
     (True, False, True)
     """
+    if pattern == "*":
+        return True
     return any(fnmatchcase(code, "" if item == "--" else item) for item in pattern.split(","))
 
 

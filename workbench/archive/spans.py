@@ -20,6 +20,9 @@ from workbench.nouns import Spans
 __all__ = ["Row", "beside", "clip", "cut", "of_runs", "spans_of", "successions", "to_spans"]
 
 _EVER = 2**62
+_CODES = ("network", "station", "location", "channel")
+_KINDS = (np.int64, np.int64, np.float64, np.int64, np.int64)
+"""Of the columns of a `Row`, but for the first."""
 
 
 class Row(NamedTuple):
@@ -90,16 +93,11 @@ def clip(row: Row, begin: int, stop: int) -> Row | None:
 
 def cut(rows: Iterable[Row], selection: Selection) -> list[Row]:
     """Return the selected parts; the end of the selection does not belong to it."""
-    start, end = selection.span
-    chosen: dict[str, bool] = {}
-    found = []
-    for row in rows:
-        if row.id not in chosen:
-            chosen[row.id] = selection.matches(row.id)
-        part = clip(row, start.ns, end.ns) if chosen[row.id] else None
-        if part is not None:
-            found.append(part)
-    return found
+    begin, stop = (moment.ns for moment in selection.span)
+    listed = list(rows)
+    chosen = {seed_id for seed_id in {row.id for row in listed} if selection.matches(seed_id)}
+    parts = (clip(row, begin, stop) for row in listed if row.id in chosen)
+    return [part for part in parts if part is not None]
 
 
 def beside(rows: Iterable[Row], taken: dict[str, list[tuple[int, int]]]) -> Iterator[Row]:
@@ -133,26 +131,25 @@ def spans_of(source: Any, selection: Selection) -> list[Row]:
 
 def to_spans(rows: Iterable[Row]) -> Spans:
     """Return the table of rows."""
-    codes: dict[str, tuple[str, ...]] = {}
-    for row in (listed := list(rows)):
-        if row.id not in codes:
-            codes[row.id] = tuple(row.id.split("."))
-    if not listed:
+    names, *plain = zip(*listed, strict=True) if (listed := list(rows)) else ((), *[()] * 5)
+    if not names:
         return Spans()
-    listed.sort(key=lambda row: (row.start, codes[row.id], row[2:]))
-    names, start, end, rate, n, records = zip(*listed, strict=True)
-    network, station, location, channel = zip(*(codes[name] for name in names), strict=True)
+    start, end, rate, n, records = (
+        np.array(column, kind) for column, kind in zip(plain, _KINDS, strict=True)
+    )
+    codes = sorted(tuple(name.split(".")) for name in set(names))
+    places = {".".join(code): place for place, code in enumerate(codes)}
+    number = np.array([places[name] for name in names])
+    order = np.lexsort((records, n, rate, end, number, start))
+    columns = np.array(codes, object).T[:, number[order]]
     return Spans.of_columns(
         {
-            "time": np.array(start, np.int64).view("M8[ns]"),
-            "network": np.array(network, object),
-            "station": np.array(station, object),
-            "location": np.array(location, object),
-            "channel": np.array(channel, object),
-            "end": np.array(end, np.int64).view("M8[ns]"),
-            "sampling_rate": np.array(rate, np.float64),
-            "samples": np.array(n, np.int64),
-            "records": np.array(records, np.int64),
+            "time": start[order].view("M8[ns]"),
+            **dict(zip(_CODES, columns, strict=True)),
+            "end": end[order].view("M8[ns]"),
+            "sampling_rate": rate[order],
+            "samples": n[order],
+            "records": records[order],
         }
     )
 

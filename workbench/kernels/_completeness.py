@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from workbench.errors import InvalidSetting, NoData
 from workbench.kernels._spans import Held
@@ -46,14 +45,27 @@ def measured(kernel: str, found: list[Held], window: int, start: int | None, end
     inside = whole.copy()
     inside[0] = max(whole[0], start if start is not None else whole[0])
     inside[-1] = min(whole[-1], end if end is not None else whole[-1])
-    columns = {
-        name: np.zeros((len(kept), len(whole) - 1), type(attrs["absent"]))
-        for name, attrs in _variables(window).items()
-    }
+    shape = len(kept), len(whole) - 1
+    gaps, overlaps = np.empty((3, *shape), np.int64), np.empty((3, *shape), np.int64)
+    samples, records = np.empty(shape, np.int64), np.empty(shape, np.int64)
     for row, held in enumerate(kept):
         progress(row / len(kept), f"measuring {held.id}")
-        for name, values in _channel(held, inside, window).items():
-            columns[name][row] = values
+        gaps[:, row], overlaps[:, row], samples[row] = availability(
+            held.start, held.end, held.samples, held.rate, inside
+        )
+        at = np.searchsorted(inside, held.start, side="right") - 1
+        mine = (at >= 0) & (at < shape[1])
+        records[row] = np.bincount(at[mine], held.records[mine], shape[1])
+    length = np.diff(inside)
+    columns = {
+        "percent_availability": 100.0 * (length - gaps[2]) / length,
+        "num_gaps": gaps[0],
+        "max_gap": np.where(gaps[2] == length, window, gaps[1]) / 1e9,
+        "num_overlaps": overlaps[0],
+        "max_overlap": overlaps[1] / 1e9,
+        "num_samples": samples,
+        "num_records": records,
+    }
     return Dataset(
         {name: (("channel", "time"), columns[name], attrs) for name, attrs in _variables(window).items()},
         {"channel": [held.id for held in kept], "time": time_axis(whole, window)},
@@ -62,7 +74,10 @@ def measured(kernel: str, found: list[Held], window: int, start: int | None, end
 
 
 def _variables(window: int) -> dict[str, dict[str, Any]]:
-    """Return the attributes of each variable; ``absent`` is its value where there are no data."""
+    """Return the attributes of each variable; ``absent`` is its value where there are no data.
+
+    The index knows records by the day: within one it could not say where each begins.
+    """
     return {
         "percent_availability": {"long_name": "availability", "units": "%", "absent": 0.0},
         "num_gaps": {"long_name": "gaps", "absent": 1},
@@ -72,26 +87,6 @@ def _variables(window: int) -> dict[str, dict[str, Any]]:
         "num_samples": {"long_name": "samples", "absent": 0},
         **({"num_records": {"long_name": "records", "absent": 0}} if window % _DAY == 0 else {}),
     }
-
-
-def _channel(held: Held, inside: npt.NDArray[np.int64], window: int) -> dict[str, npt.NDArray[Any]]:
-    gaps, overlaps, samples = availability(held.start, held.end, held.samples, held.rate, inside)
-    length = np.diff(inside)
-    empty = gaps[2] == length
-    found = {
-        "percent_availability": 100.0 * (length - gaps[2]) / length,
-        "num_gaps": gaps[0],
-        "max_gap": np.where(empty, window, gaps[1]) / 1e9,
-        "num_overlaps": overlaps[0],
-        "max_overlap": overlaps[1] / 1e9,
-        "num_samples": samples,
-    }
-    if window % _DAY == 0:
-        # The index knows records by the day: within one it could not say where each begins.
-        at = np.searchsorted(inside, held.start, side="right") - 1
-        mine = (at >= 0) & (at < len(length))
-        found["num_records"] = np.bincount(at[mine], held.records[mine], len(length)).astype(np.int64)
-    return found
 
 
 def _slow_left_out(held: Held, window: int) -> Held | None:
