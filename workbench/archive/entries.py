@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.archive import stretches
+from workbench.archive.layout import parse
 from workbench.archive.records import Fault
-from workbench.archive.spans import Row, successions
+from workbench.archive.spans import Row, pack, successions
 from workbench.archive.trees import Headers, Status
 
 __all__ = ["Entry", "entry", "keep"]
 
 _FILE = """
-INSERT INTO file (path, size, mtime_ns, inode, settled) VALUES (?, ?, ?, ?, ?)
+INSERT INTO file (path, size, mtime_ns, inode, settled, spans) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (path) DO UPDATE SET
-    size = excluded.size, mtime_ns = excluded.mtime_ns, inode = excluded.inode, settled = excluded.settled
+    size = excluded.size, mtime_ns = excluded.mtime_ns, inode = excluded.inode, settled = excluded.settled,
+    spans = excluded.spans
 RETURNING id
 """
 
@@ -53,7 +55,7 @@ def keep(base: sqlite3.Connection, fresh: list[tuple[str, Entry | None]]) -> Non
     """Put entries in the place of those that were there; None for files that are gone."""
     paths = [path for path, _ in fresh]
     marks = ",".join("?" * len(paths))
-    for table in ("stretch", "span", "fault"):
+    for table in ("stretch", "fault"):
         base.execute(
             f"DELETE FROM {table} WHERE file IN (SELECT id FROM file WHERE path IN ({marks}))",  # noqa: S608
             paths,
@@ -61,7 +63,10 @@ def keep(base: sqlite3.Connection, fresh: list[tuple[str, Entry | None]]) -> Non
     base.executemany("DELETE FROM file WHERE path = ?", [(path,) for path, found in fresh if found is None])
     # The number stays the file's: somebody may just have asked for it.
     numbered = [
-        (base.execute(_FILE, (path, *found.status, int(found.settled))).fetchone()[0], found)
+        (
+            base.execute(_FILE, (path, *found.status, int(found.settled), _own(path, found))).fetchone()[0],
+            found,
+        )
         for path, found in fresh
         if found is not None
     ]
@@ -70,10 +75,12 @@ def keep(base: sqlite3.Connection, fresh: list[tuple[str, Entry | None]]) -> Non
         [(number, *row) for number, found in numbered for row in found.stretches],
     )
     base.executemany(
-        "INSERT INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [(number, k, *row) for number, found in numbered for k, row in enumerate(found.spans)],
-    )
-    base.executemany(
         "INSERT INTO fault VALUES (?, ?, ?, ?)",
         [(number, one.offset, one.length, one.problem) for number, found in numbered for one in found.faults],
     )
+
+
+def _own(path: str, found: Entry) -> bytes:
+    """Return the spans of the channel that a file is named after, packed."""
+    named = parse(path)
+    return pack(row for row in found.spans if named is not None and row.id == named[0])

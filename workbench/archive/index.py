@@ -1,8 +1,8 @@
 """The index of an archive: what lies where in its files, in SQLite.
 
-One row a file, with its size, time of change and inode; one row a stretch of
-records of one channel that follow each other, with its place in the file; and
-one row a span of samples, which may lie in many stretches.
+One row a file, with its size, time of change and inode, and the spans of samples
+of its channel; and one row a stretch of records of one channel that follow each
+other, with its place in the file.  A span may lie in many stretches.
 A file that has changed is read again when it is next asked for, its headers
 only.  The index holds nothing that the files do not: it may be deleted at any
 time.
@@ -18,13 +18,13 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from workbench.archive.entries import Entry, entry, keep
 from workbench.archive.files import lock, make_folder, trouble
 from workbench.archive.layout import DayFile
 from workbench.archive.records import Fault
-from workbench.archive.spans import Row
+from workbench.archive.spans import Row, unpack
 from workbench.archive.stretches import Stretch
 from workbench.archive.trees import Status, Tree, tree_of
 from workbench.errors import Unavailable, UnreadableFile
@@ -35,7 +35,7 @@ __all__ = ["Held", "Index"]
 
 _T = TypeVar("_T")
 
-_VERSION = 2
+_VERSION = 3
 _SCHEMA = f"""
 CREATE TABLE file (
     id INTEGER PRIMARY KEY,
@@ -43,7 +43,8 @@ CREATE TABLE file (
     size INTEGER NOT NULL,
     mtime_ns INTEGER NOT NULL,
     inode INTEGER NOT NULL,
-    settled INTEGER NOT NULL
+    settled INTEGER NOT NULL,
+    spans BLOB NOT NULL
 );
 CREATE TABLE stretch (
     file INTEGER NOT NULL REFERENCES file (id) ON DELETE CASCADE,
@@ -67,17 +68,6 @@ CREATE TABLE fault (
     problem TEXT NOT NULL
 );
 CREATE INDEX fault_file ON fault (file);
-CREATE TABLE span (
-    file INTEGER NOT NULL REFERENCES file (id) ON DELETE CASCADE,
-    place INTEGER NOT NULL,
-    id TEXT NOT NULL,
-    start INTEGER NOT NULL,
-    "end" INTEGER NOT NULL,
-    rate REAL NOT NULL,
-    n INTEGER NOT NULL,
-    records INTEGER NOT NULL,
-    PRIMARY KEY (file, place)
-) WITHOUT ROWID;
 PRAGMA user_version = {_VERSION};
 """
 
@@ -85,10 +75,6 @@ _OLD = tuple(f"DROP TABLE IF EXISTS {name}" for name in ("span", "fault", "stret
 _STRETCHES = """
 SELECT offset, length, id, start, "end", rate, n, record_length, encoding, leap, fingerprint
 FROM stretch WHERE file = ? AND start <= ? AND "end" >= ? ORDER BY offset
-"""
-_SPANS = """
-SELECT file, id, start, "end", rate, n, records
-FROM span WHERE file IN ({marks}) AND start <= ? AND "end" >= ? ORDER BY file, place
 """
 _FAULTS = "SELECT offset, length, problem FROM fault WHERE file = ? ORDER BY offset"
 _FINGERPRINT = """
@@ -331,17 +317,17 @@ class Index:
                 raise trouble(self.path, problem) from problem
 
 
-_Known = tuple[int, int, int, int, int]
+_Known = tuple[Any, int, int, int, int]
 
 
-def _known(base: sqlite3.Connection, paths: list[str] | None) -> dict[str, _Known]:
-    """Return number, size, time, inode and whether settled, of the files asked for, or of all."""
-    select = "SELECT path, id, size, mtime_ns, inode, settled FROM file"
+def _known(base: sqlite3.Connection, paths: list[str] | None, first: str = "id") -> dict[str, _Known]:
+    """Return a column, size, time, inode and whether settled, of the files asked for, or of all."""
+    select = f"SELECT path, {first}, size, mtime_ns, inode, settled FROM file"  # noqa: S608
     if paths is None:
         return {row[0]: row[1:] for row in base.execute(select)}
     found = {}
-    for first in range(0, len(paths), 500):
-        some = paths[first : first + 500]
+    for begin in range(0, len(paths), 500):
+        some = paths[begin : begin + 500]
         marks = ",".join("?" * len(some))
         found.update({row[0]: row[1:] for row in base.execute(f"{select} WHERE path IN ({marks})", some)})
     return found
@@ -376,19 +362,11 @@ def _spans(
     base: sqlite3.Connection, wanted: dict[str, DayFile], bounds: tuple[int, int], *, current: bool = False
 ) -> list[Row] | None:
     """Return the spans in files; None if they have to be of the files as they are now, and are not."""
-    base.execute("BEGIN")
-    known = _known(base, list(wanted))
+    known = _known(base, list(wanted), "spans")
     if current and not all(_is(known.get(path), file) for path, file in wanted.items()):
         return None
-    named = {known[path][0]: file.id for path, file in wanted.items() if path in known}
-    numbers = list(named)
-    found: list[Row] = []
-    for first in range(0, len(numbers), 500):
-        some = numbers[first : first + 500]
-        query = _SPANS.format(marks=",".join("?" * len(some)))
-        rows = base.execute(query, (*some, *bounds)).fetchall()
-        found += [Row._make(row[1:]) for row in rows if row[1] == named[row[0]]]
-    return found
+    packed = ((file.id, known[path][0]) for path, file in wanted.items() if path in known)
+    return unpack(packed, bounds[1], bounds[0])
 
 
 def _current(base: sqlite3.Connection) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from itertools import compress, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,12 +17,24 @@ from workbench.maths import follow
 from workbench.maths.availability import GRID_NS, first_sample
 from workbench.nouns import Spans
 
-__all__ = ["Row", "beside", "clip", "cut", "of_runs", "spans_of", "successions", "to_spans"]
+__all__ = [
+    "Row",
+    "beside",
+    "clip",
+    "cut",
+    "of_runs",
+    "pack",
+    "spans_of",
+    "successions",
+    "to_spans",
+    "unpack",
+]
 
 _EVER = 2**62
 _CODES = ("network", "station", "location", "channel")
-_KINDS = (np.int64, np.int64, np.float64, np.int64, np.int64)
+_KINDS = {"start": "<i8", "end": "<i8", "rate": "<f8", "n": "<i8", "records": "<i8"}
 """Of the columns of a `Row`, but for the first."""
+_PACKED = np.dtype(list(_KINDS.items()))
 
 
 class Row(NamedTuple):
@@ -58,6 +70,28 @@ def successions(scan: Scan) -> list[Row]:
         Row(ids[channel], start, end, rate, n, records)
         for (channel, start, end, n, records), rate in zip(found.tolist(), rates.tolist(), strict=True)
     ]
+
+
+def pack(rows: Iterable[Row]) -> bytes:
+    """Return rows of one channel as bytes, for `unpack`."""
+    return np.array([row[1:] for row in rows], _PACKED).tobytes()
+
+
+def unpack(parts: Iterable[tuple[str, bytes]], start: int, end: int) -> list[Row]:
+    """Return the rows that were packed, channel by channel, of those that touch a time span (ns).
+
+    Examples
+    --------
+    >>> rows = [Row("XX.A..HHZ", 0, 9, 1e9, 10, 1), Row("XX.A..HHZ", 20, 29, 1e9, 10, 1)]
+    >>> unpack([("XX.A..HHZ", pack(rows))], 10, 50) == rows[1:]
+    True
+    """
+    listed = list(parts)
+    packed = np.frombuffer(b"".join(content for _, content in listed), _PACKED)
+    ids = [seed_id for seed_id, content in listed for _ in range(len(content) // _PACKED.itemsize)]
+    rows = map(Row._make, zip(ids, *(packed[name].tolist() for name in _KINDS), strict=True))
+    touching = (packed["start"] <= end) & (packed["end"] >= start)
+    return list(rows) if touching.all() else list(compress(rows, touching.tolist()))
 
 
 def of_runs(runs: Iterable[Run]) -> list[Row]:
@@ -135,7 +169,7 @@ def to_spans(rows: Iterable[Row]) -> Spans:
     if not names:
         return Spans()
     start, end, rate, n, records = (
-        np.array(column, kind) for column, kind in zip(plain, _KINDS, strict=True)
+        np.array(column, kind) for column, kind in zip(plain, _KINDS.values(), strict=True)
     )
     codes = sorted(tuple(name.split(".")) for name in set(names))
     places = {".".join(code): place for place, code in enumerate(codes)}
