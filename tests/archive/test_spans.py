@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from itertools import pairwise
 
 import numpy as np
@@ -100,13 +102,25 @@ def test_records_of_other_channels_in_a_file_do_not_count(archive) -> None:
     assert times(archive.get_spans(*ALL)) == [(0, 0.99, 100)]
 
 
-def test_an_index_without_spans_is_made_anew(archive, monkeypatch) -> None:
+def test_an_index_of_an_older_version_is_made_anew(archive) -> None:
+    """One that kept spans in a table of their own, and none with its files."""
     put(archive, 0, trace(100))
-    monkeypatch.setattr(index, "_VERSION", 1)
-    monkeypatch.setattr(index, "_SCHEMA", index._SCHEMA.replace("user_version = 2", "user_version = 1"))
-    archive.get_waveforms(*ALL)
-    monkeypatch.undo()
-    assert times(Archive(archive.root).get_spans(*ALL)) == [(0, 0.99, 100)]
+    path = archive.index.path
+    assert not path.exists()
+    path.parent.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(path)) as base:
+        base.executescript(
+            index._SCHEMA.replace(",\n    spans BLOB NOT NULL", "").replace(
+                "user_version = 3", "user_version = 2"
+            )
+            + "CREATE TABLE span (file INTEGER NOT NULL REFERENCES file (id) ON DELETE CASCADE);"
+            "INSERT INTO file VALUES (1, 'gone', 1, 1, 1, 1); INSERT INTO span VALUES (1);"
+        )
+    assert times(archive.get_spans(*ALL)) == [(0, 0.99, 100)]
+    with closing(sqlite3.connect(path)) as base:
+        tables = {name for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        assert tables == {"file", "stretch", "fault"}
+        assert base.execute("SELECT count(*) FROM file").fetchone() == (1,)
 
 
 def test_channels_that_share_a_file_are_told_apart() -> None:
