@@ -12,13 +12,14 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from obspy import Stream
+from obspy import Stream, UTCDateTime
 
 from tests.archive.conftest import MIDNIGHT, mseed, trace
 from workbench.archive import Archive, Directory, Fdsn, Memory, Selection, Sources, index
 from workbench.archive import reader as reading
+from workbench.archive.packed import pack, unpack, unpack_table
 from workbench.archive.records import scan
-from workbench.archive.spans import Row, beside, clip, spans_of, successions, to_spans
+from workbench.archive.spans import Row, beside, clip, cut, spans_of, successions, to_spans
 from workbench.calls import Call, Policy
 from workbench.errors import NoData, Unavailable
 from workbench.notices import listen
@@ -275,6 +276,23 @@ def test_beside_what_is_taken_nothing_is_lost(found, taken) -> None:
     for at in range(300):
         covering = [sum(row.start <= at * SECOND <= row.end for row in part) for part in (found, free)]
         assert covering[1] == (0 if inside[at] else covering[0])
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    some.lists(some.tuples(some.sampled_from(["XX.A..HHZ", "XX.A.00.HHZ"]), some.lists(rows, max_size=3))),
+    some.integers(-10, 100),
+    some.integers(1, 200),
+)
+def test_packed_spans_make_the_table_that_their_rows_make(files, first, length) -> None:
+    named = [(seed_id, [row._replace(id=seed_id) for row in held]) for seed_id, held in files]
+    start, end = UTCDateTime(ns=first * SECOND), UTCDateTime(ns=(first + length) * SECOND)
+    chosen = Selection("XX", "A", "*", "HHZ", start, end)
+    parts = [(seed_id, pack(held)) for seed_id, held in named]
+    expected = to_spans(cut([row for _, held in named for row in held], chosen))
+    pd.testing.assert_frame_equal(unpack_table(parts, chosen).table, expected.table)
+    touching = [row for _, held in named for row in held if row.start <= end.ns and row.end >= start.ns]
+    assert unpack(parts, start.ns, end.ns) == touching
 
 
 def test_what_reaches_into_the_next_day_is_the_last_record() -> None:

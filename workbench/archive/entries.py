@@ -8,8 +8,9 @@ from typing import Any
 
 from workbench.archive import stretches
 from workbench.archive.layout import parse
+from workbench.archive.packed import pack
 from workbench.archive.records import Fault
-from workbench.archive.spans import Row, pack, successions
+from workbench.archive.spans import Row, successions
 from workbench.archive.trees import Headers, Status
 
 __all__ = ["Entry", "entry", "keep"]

@@ -23,8 +23,9 @@ from typing import Any, TypeVar
 from workbench.archive.entries import Entry, entry, keep
 from workbench.archive.files import lock, make_folder, trouble
 from workbench.archive.layout import DayFile
+from workbench.archive.packed import Parts, unpack
 from workbench.archive.records import Fault
-from workbench.archive.spans import Row, unpack
+from workbench.archive.spans import Row
 from workbench.archive.stretches import Stretch
 from workbench.archive.trees import Status, Tree, tree_of
 from workbench.errors import Unavailable, UnreadableFile
@@ -175,17 +176,21 @@ class Index:
         list of Row
             Those of the channels that their files are named after, by file.
         """
+        bounds = -(2**62) if start is None else start, 2**62 if end is None else end
+        return unpack(self.packed(files), *bounds)
+
+    def packed(self, files: Iterable[DayFile]) -> Parts:
+        """Return all spans of samples in the files, as they are kept."""
         wanted = {file.path: file for file in files}
         there = self.path.exists()
         if not wanted and not there:
             return []
-        bounds = 2**62 if end is None else end, -(2**62) if start is None else start
         with nullcontext() if there else self.kept_open():
             # Mostly nothing has changed, and to ask twice would take twice as long.
-            found = self._run(lambda base: _spans(base, wanted, bounds, current=True))
+            found = self._run(lambda base: _packed(base, wanted, current=True))
             if found is None:
                 self._refresh(wanted)
-                found = self._run(lambda base: _spans(base, wanted, bounds))
+                found = self._run(lambda base: _packed(base, wanted))
             return found or []
 
     def _refresh(self, wanted: dict[str, DayFile], *, complete: bool = False) -> None:
@@ -358,15 +363,12 @@ def _is(known: _Known | None, file: DayFile) -> bool:
     return known is not None and known[1:] == (file.size, file.mtime_ns, file.inode, 1)
 
 
-def _spans(
-    base: sqlite3.Connection, wanted: dict[str, DayFile], bounds: tuple[int, int], *, current: bool = False
-) -> list[Row] | None:
+def _packed(base: sqlite3.Connection, wanted: dict[str, DayFile], *, current: bool = False) -> Parts | None:
     """Return the spans in files; None if they have to be of the files as they are now, and are not."""
     known = _known(base, list(wanted), "spans")
     if current and not all(_is(known.get(path), file) for path, file in wanted.items()):
         return None
-    packed = ((file.id, known[path][0]) for path, file in wanted.items() if path in known)
-    return unpack(packed, bounds[1], bounds[0])
+    return [(file.id, known[path][0]) for path, file in wanted.items() if path in known]
 
 
 def _current(base: sqlite3.Connection) -> bool:

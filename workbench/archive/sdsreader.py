@@ -10,10 +10,11 @@ from obspy import Catalog, Inventory, Stream, UTCDateTime
 from workbench.archive.events import EventFilter, events_in
 from workbench.archive.index import Index
 from workbench.archive.layout import DayFile, day_files
+from workbench.archive.packed import unpack_table
 from workbench.archive.reader import fingerprints, read_records, read_runs
 from workbench.archive.runs import to_stream
 from workbench.archive.selection import Selection
-from workbench.archive.spans import Row, cut, to_spans
+from workbench.archive.spans import Row, cut
 from workbench.archive.stations import Level, stations_in
 from workbench.errors import Unavailable
 from workbench.nouns import Spans
@@ -99,11 +100,10 @@ class SdsReader:
             A row for each span of records that follow each other, each day of
             UTC on its own.
         """
-        return to_spans(
-            self.spans(
-                Selection(network, station, location, channel, UTCDateTime(starttime), UTCDateTime(endtime))
-            )
+        selection = Selection(
+            network, station, location, channel, UTCDateTime(starttime), UTCDateTime(endtime)
         )
+        return unpack_table(self.index.packed(self.files(selection)), selection)
 
     def spans(self, selection: Selection) -> list[Row]:
         """Return the rows of `get_spans`."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import compress, pairwise
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from workbench.archive.layout import DAY_NS
 from workbench.archive.records import Scan
@@ -18,23 +19,22 @@ from workbench.maths.availability import GRID_NS, first_sample
 from workbench.nouns import Spans
 
 __all__ = [
+    "KINDS",
     "Row",
     "beside",
     "clip",
     "cut",
     "of_runs",
-    "pack",
     "spans_of",
     "successions",
+    "table",
     "to_spans",
-    "unpack",
 ]
 
 _EVER = 2**62
 _CODES = ("network", "station", "location", "channel")
-_KINDS = {"start": "<i8", "end": "<i8", "rate": "<f8", "n": "<i8", "records": "<i8"}
+KINDS = {"start": "<i8", "end": "<i8", "rate": "<f8", "n": "<i8", "records": "<i8"}
 """Of the columns of a `Row`, but for the first."""
-_PACKED = np.dtype(list(_KINDS.items()))
 
 
 class Row(NamedTuple):
@@ -70,28 +70,6 @@ def successions(scan: Scan) -> list[Row]:
         Row(ids[channel], start, end, rate, n, records)
         for (channel, start, end, n, records), rate in zip(found.tolist(), rates.tolist(), strict=True)
     ]
-
-
-def pack(rows: Iterable[Row]) -> bytes:
-    """Return rows of one channel as bytes, for `unpack`."""
-    return np.array([row[1:] for row in rows], _PACKED).tobytes()
-
-
-def unpack(parts: Iterable[tuple[str, bytes]], start: int, end: int) -> list[Row]:
-    """Return the rows that were packed, channel by channel, of those that touch a time span (ns).
-
-    Examples
-    --------
-    >>> rows = [Row("XX.A..HHZ", 0, 9, 1e9, 10, 1), Row("XX.A..HHZ", 20, 29, 1e9, 10, 1)]
-    >>> unpack([("XX.A..HHZ", pack(rows))], 10, 50) == rows[1:]
-    True
-    """
-    listed = list(parts)
-    packed = np.frombuffer(b"".join(content for _, content in listed), _PACKED)
-    ids = [seed_id for seed_id, content in listed for _ in range(len(content) // _PACKED.itemsize)]
-    rows = map(Row._make, zip(ids, *(packed[name].tolist() for name in _KINDS), strict=True))
-    touching = (packed["start"] <= end) & (packed["end"] >= start)
-    return list(rows) if touching.all() else list(compress(rows, touching.tolist()))
 
 
 def of_runs(runs: Iterable[Run]) -> list[Row]:
@@ -166,20 +144,30 @@ def spans_of(source: Any, selection: Selection) -> list[Row]:
 def to_spans(rows: Iterable[Row]) -> Spans:
     """Return the table of rows."""
     names, *plain = zip(*listed, strict=True) if (listed := list(rows)) else ((), *[()] * 5)
-    if not names:
-        return Spans()
-    start, end, rate, n, records = (
-        np.array(column, kind) for column, kind in zip(plain, _KINDS.values(), strict=True)
-    )
     codes = sorted(tuple(name.split(".")) for name in set(names))
     places = {".".join(code): place for place, code in enumerate(codes)}
-    number = np.array([places[name] for name in names])
+    number = np.array([places[name] for name in names], np.int64)
+    return table(codes, number, *map(np.array, plain, KINDS.values()))
+
+
+def table(
+    codes: Sequence[tuple[str, ...]],
+    number: npt.NDArray[np.int64],
+    start: npt.NDArray[np.int64],
+    end: npt.NDArray[np.int64],
+    rate: npt.NDArray[np.float64],
+    n: npt.NDArray[np.int64],
+    records: npt.NDArray[np.int64],
+) -> Spans:
+    """Return the table of columns: those of a `Row`; instead of the SEED id the number of its codes."""
+    if not len(number):
+        return Spans()
     order = np.lexsort((records, n, rate, end, number, start))
-    columns = np.array(codes, object).T[:, number[order]]
+    named = np.array(codes, object).T[:, number[order]]
     return Spans.of_columns(
         {
             "time": start[order].view("M8[ns]"),
-            **dict(zip(_CODES, columns, strict=True)),
+            **dict(zip(_CODES, named, strict=True)),
             "end": end[order].view("M8[ns]"),
             "sampling_rate": rate[order],
             "samples": n[order],

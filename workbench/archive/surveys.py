@@ -21,12 +21,12 @@ import numpy.typing as npt
 from workbench.archive.chains import join
 from workbench.archive.entries import Entry, entry
 from workbench.archive.layout import DayFile, day_of
+from workbench.archive.packed import unpack_table
 from workbench.archive.records import Scan, scan
 from workbench.archive.runs import Run, edges_of, first_at, from_records
 from workbench.archive.samples import decode
 from workbench.archive.sdsreader import SdsReader
 from workbench.archive.selection import Selection
-from workbench.archive.spans import cut, to_spans
 from workbench.archive.trees import Headers, Local, Tree
 from workbench.errors import NoData, UnreadableFile
 from workbench.kernels._amplitudes import say_slow, table
@@ -194,8 +194,7 @@ def _surveyed(archive: SdsReader, chosen: Selection, window: float, length: int,
         for one in channel.parts:
             parts.add(one)
         rows[seed_id] = counted(parts, length // part)
-    start, end = chosen.span
-    held = to_spans(cut(archive.index.spans(files, start.ns, end.ns), chosen))
+    held = unpack_table(archive.index.packed(files), chosen)
     return Survey(completeness(held, window=window), table(rows, limits, length, part))
 
 
