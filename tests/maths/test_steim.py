@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from obspy import Stream, Trace
 
 from workbench.archive.records import scan
-from workbench.maths.headers import length_at
+from workbench.maths.fields import length_at
 from workbench.maths.steim import DAMAGED, GOOD, SHORT, steim
 
 SIZES = st.sampled_from([2, 8, 100, 20000, 10**6, 2**28])

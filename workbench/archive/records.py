@@ -18,7 +18,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from workbench.maths import headers
+from workbench.maths import fields, headers
 
 __all__ = ["RECORD", "Fault", "Scan", "concat", "is_miniseed", "record_blocks", "scan", "scan_file"]
 
@@ -97,14 +97,14 @@ def scan(buffer: bytes | npt.NDArray[np.uint8], *, offset: int = 0) -> Scan:
     at = 0
     while at < len(view):
         # Most files have records of one length, which the first tells.
-        usual = max(int(headers.length_at(view, at)), headers.SHORTEST)
+        usual = max(int(fields.length_at(view, at)), fields.SHORTEST)
         room = min((len(view) - at) // usual, 1 << 18)
         rows, wrong = np.empty(room, RECORD), np.empty(room, np.uint8)
         count, at = headers.walk(view, at, 0, rows, wrong, False)
         if count:
             parts.append(_named(view, rows[:count], wrong[:count]))
         if count < room or not room:
-            length = headers.length_at(view, at)
+            length = fields.length_at(view, at)
             after = _next_record(view, at + 1)
             problem = _problem(view[at:after], length) if at < len(view) else ""
             if problem:
@@ -219,7 +219,7 @@ class _Desk:
 
 def record_blocks(file: BinaryIO, *, block: int = _BLOCK) -> Iterator[bytes]:
     """Go through an open file in blocks that end where a record ends."""
-    block = max(block, 2 * headers.LONGEST)
+    block = max(block, 2 * fields.LONGEST)
     rest = b""
     while True:
         buffer = rest + file.read(block - len(rest))
@@ -286,7 +286,7 @@ def _seed_id(codes: bytes) -> str:
 def _next_record(view: npt.NDArray[np.uint8], at: int) -> int:
     match = _BEGIN.search(view.data, at)
     while match is not None:
-        length = headers.length_at(view, match.start())
+        length = fields.length_at(view, match.start())
         if length and match.start() + length <= len(view):
             return match.start()
         match = _BEGIN.search(view.data, match.start() + 1)
