@@ -108,7 +108,10 @@ def stop(deployment: Supervised) -> None:
     running = pid(deployment)
     if running is not None:
         _ask(deployment, "shutdown")
-        wait_for(lambda: not _alive(running), _STOP_SECONDS, "the supervisor's end")
+        # It looks after ended processes once a second, and whenever it is asked something.
+        wait_for(
+            lambda: pid(deployment) is None and not _alive(running), _STOP_SECONDS, "the supervisor's end"
+        )
     end(deployment)
 
 
