@@ -80,6 +80,10 @@ class Person:
         line.send(json.dumps(_execute(uuid.uuid4().hex, code)))
         line.close()
 
+    def interrupt(self, kernel: str) -> None:
+        """Interrupt the cell that runs, as the button does."""
+        self._post(f"/user/{self.name}/api/kernels/{kernel}/interrupt", {}).raise_for_status()
+
     def _line(self, kernel: str, seconds: float) -> websocket.WebSocket:
         cookies = "; ".join(
             f"{cookie.name}={cookie.value}"
