@@ -116,6 +116,16 @@ class Person:
         return str(found[0]) if found else ""
 
 
+SLEEP = """
+import time
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    pass  # after an error a kernel answers nothing for a while
+"""
+"""A cell that says nothing until it is interrupted, or for a minute."""
+
+
 def _execute(message: str, code: str) -> dict[str, Any]:
     return {
         "header": {

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import inspect
 
+from person import SLEEP
 from workbench_hub.health import wait_for
 from workbench_hub.life import backups, wiring
 from workbench_hub.life.culler import Culler, Looked, Rules
@@ -100,7 +101,7 @@ def test_a_busy_kernel_in_a_container_is_kept_and_an_idle_container_is_stopped(h
     kernel = anna.start_kernel()
     anna.run(kernel, "treasure = 42")
     with pytest.raises(Exception, match="timed out"):
-        anna.run(kernel, "import time; time.sleep(60)", seconds=1)
+        anna.run(kernel, SLEEP, seconds=1)
     rules = Rules(idle=timedelta(seconds=4), warn=timedelta(seconds=2))
     found = culler_rounds(hub, board, {"anna", "ben"}, rules, 20)
     assert {looked["anna"].verdict for looked in found} == {"busy"}
