@@ -35,6 +35,9 @@ LOCKS = {"run": ROOT / "requirements.lock", "test": ROOT / "requirements-dev.loc
 EXTRAS = {"run": ["api", "hub", "build"], "test": ["api", "hub", "build", "test", "lint"]}
 PEERS = ROOT / "benchmarks" / "requirements.lock"
 BENCH = VENV / "bench"
+LEFT_OUT = ("lark", "rfc3987-syntax")
+"""What jsonschema checks IRIs with if it is there, and nobody here asks for: it makes three grammars where
+it is imported, and every hub and every user's server would start more than a second later."""
 DEBIAN = ROOT / ".ci" / "debian-packages.txt"
 
 
@@ -97,6 +100,8 @@ def packages(requirements: Path) -> None:
             pip("install", "--requirement", str(pinned), wheel=wheel)
     say(f"Installing what {requirements.name} names")
     pip("install", "--no-deps", "--only-binary", ":all:", "--requirement", str(requirements))
+    # An older lock file had them.
+    run([PYTHON, "-m", "pip", "-qq", "uninstall", "--yes", *LEFT_OUT])
     # Our own code is no locked package; its build needs nothing but what is installed by now.
     run([PYTHON, "-m", "pip", "--quiet", "install", "--no-deps", "--no-build-isolation", "--editable", ROOT])
 
@@ -238,6 +243,7 @@ def lock() -> None:
             "--generate-hashes",
         ]
         form = ["--no-header", "--no-annotate", "--python-version", "3.11", "--no-emit-index-url"]
+        form += [f"--no-emit-package={name}" for name in LEFT_OUT]
         for purpose in ("run", "test"):
             extras = [f"--extra={extra}" for extra in EXTRAS[purpose]]
             follow = [f"--constraint={LOCKS['run'].name}"] if purpose == "test" else []

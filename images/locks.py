@@ -15,6 +15,9 @@ from building import wheels
 from building.recipes import RECIPES, ROOT, Recipe
 from packaging.requirements import Requirement
 
+sys.path.append(str(ROOT / "hub"))
+from environment import LEFT_OUT
+
 _HEAD = "# Written by images/locks.py from requirements.in and the workbench's own lock file.\n"
 
 
@@ -67,7 +70,8 @@ def below(wanted: Requirement) -> list[Requirement]:
     return [
         line
         for line in listed
-        if line.marker is None or any(line.marker.evaluate({"extra": extra}) for extra in (*extras, ""))
+        if line.name not in LEFT_OUT
+        and (line.marker is None or any(line.marker.evaluate({"extra": extra}) for extra in (*extras, "")))
     ]
 
 

@@ -29,6 +29,7 @@ __all__ = ["configure", "end", "halt", "marked", "pid", "restart", "start", "sta
 
 _START_SECONDS = 20.0
 _STOP_SECONDS = 30.0
+_ENDED = ("STOPPED", "EXITED", "FATAL")
 
 
 def start(deployment: Supervised) -> None:
@@ -108,7 +109,10 @@ def stop(deployment: Supervised) -> None:
     running = pid(deployment)
     if running is not None:
         _ask(deployment, "shutdown")
-        wait_for(lambda: not _alive(running), _STOP_SECONDS, "the supervisor's end")
+        # It looks after ended processes once a second, and whenever it is asked something.
+        wait_for(
+            lambda: pid(deployment) is None and not _alive(running), _STOP_SECONDS, "the supervisor's end"
+        )
     end(deployment)
 
 
@@ -125,7 +129,8 @@ def end(deployment: Supervised) -> None:
 def halt(deployment: Supervised, name: str) -> None:
     """Stop one process, until it is started again."""
     with suppress(Fault):  # it was between two tries to start, or does not run
-        _ask(deployment, "stopProcess", name)
+        _ask(deployment, "stopProcess", name, False)
+        _stopped(deployment, name)
 
 
 def restart(deployment: Supervised, name: str) -> None:
@@ -145,7 +150,9 @@ def update(deployment: Supervised) -> list[str]:
     configure(deployment)
     added, changed, removed = _ask(deployment, "reloadConfig")[0]
     for name in (*changed, *removed):
-        _ask(deployment, "stopProcessGroup", name)
+        _ask(deployment, "stopProcessGroup", name, False)
+    for name in (*changed, *removed):
+        _stopped(deployment, name)
         _ask(deployment, "removeProcessGroup", name)
     for name in (*added, *changed):
         _ask(deployment, "addProcessGroup", name)
@@ -198,11 +205,16 @@ def _program(deployment: Supervised, process: Process, priority: int) -> list[st
     ]
 
 
+def _stopped(deployment: Supervised, name: str) -> None:
+    """Wait for the end of a process; who waits for the supervisor's own word of it waits a second longer."""
+    wait_for(lambda: states(deployment)[name]["statename"] in _ENDED, _STOP_SECONDS, f"the end of {name}")
+
+
 def _path(deployment: Supervised) -> Path:
     return deployment.run / "supervisord.conf"
 
 
-def _ask(deployment: Supervised, method: str, *given: str) -> Any:
+def _ask(deployment: Supervised, method: str, *given: str | bool) -> Any:
     transport = SupervisorTransport(None, None, f"unix://{deployment.socket}")
     try:
         return getattr(ServerProxy("http://127.0.0.1", transport=transport).supervisor, method)(*given)

@@ -90,12 +90,14 @@ def _well(cluster: Cluster, process: Process) -> bool:
     if well(cluster, process):
         return True
     node = node_of(process.name)
+    if node is None:  # and sinfo, without a controller, tries for seconds
+        return False
     try:
-        state = node_states(cluster).get(node or "", "")
+        state = node_states(cluster).get(node, "")
         why = reasons(cluster)
     except Unavailable:
         return False
-    if node and state.startswith(_UNFIT):
+    if state.startswith(_UNFIT):
         raise UnfitNode(node, f"is {state}: {why.get(node, 'no reason was given')}")
     return False
 

@@ -80,6 +80,10 @@ class Person:
         line.send(json.dumps(_execute(uuid.uuid4().hex, code)))
         line.close()
 
+    def interrupt(self, kernel: str) -> None:
+        """Interrupt the cell that runs, as the button does."""
+        self._post(f"/user/{self.name}/api/kernels/{kernel}/interrupt", {}).raise_for_status()
+
     def _line(self, kernel: str, seconds: float) -> websocket.WebSocket:
         cookies = "; ".join(
             f"{cookie.name}={cookie.value}"
@@ -110,6 +114,16 @@ class Person:
     def _cookie(self, name: str, path: str) -> str:
         found = [c.value for c in self.http.cookies.jar if c.name == name and c.path == path]
         return str(found[0]) if found else ""
+
+
+SLEEP = """
+import time
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    pass  # after an error a kernel answers nothing for a while
+"""
+"""A cell that says nothing until it is interrupted, or for a minute."""
 
 
 def _execute(message: str, code: str) -> dict[str, Any]:

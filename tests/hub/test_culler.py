@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from livehub import LiveHub, live_hub
-from person import Person
+from person import SLEEP, Person
 from workbench.errors import InvalidSetting, Unavailable
 from workbench_hub.health import wait_for
 from workbench_hub.life.culler import Culler, Looked, Rules
@@ -112,7 +112,7 @@ def begin(person: Person, code: str) -> None:
 
 
 def test_a_busy_kernel_is_never_ended_and_an_idle_server_is_after_a_warning(hub, anna, bert, board):
-    begin(anna, "import time; time.sleep(15)")
+    begin(anna, SLEEP)
     found = look(hub, board, lambda last: "bert" not in last or last["bert"].verdict == "stopped")
     assert verdicts(found, "anna") == ["busy"]
     assert verdicts(found, "bert")[-2:] == ["warned", "stopped"]
@@ -125,6 +125,7 @@ def test_a_busy_kernel_is_never_ended_and_an_idle_server_is_after_a_warning(hub,
     wait_for(
         lambda: bert.http.get("/hub/api/users/bert").json().get("server") is None, 30, "the end of bert's"
     )
+    anna.interrupt(anna.kernel)
     assert anna.run(anna.kernel, "print(treasure)") == "42\n"
 
 

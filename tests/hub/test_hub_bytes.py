@@ -74,19 +74,20 @@ def at_home(hub, anna, calls) -> Path:
 def test_every_kernel_gives_the_same_bytes_inside_and_outside(anna, calls, at_home):
     # To the bit holds for one CPU family: outside, too, numba compiles for none in particular.
     environment = {**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CACHE_DIR": str(calls / "numba")}
-    outside = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, str(calls / "run.py"), str(calls)],
         env=environment,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=400,
-    )
-    assert outside.returncode == 0, outside.stderr
-    kernel = anna.start_kernel()
-    program = str(at_home / "run.py")
-    code = f"import runpy, sys; sys.argv[1:] = [{str(at_home)!r}]; ran = runpy.run_path({program!r})"
-    inside = json.loads(anna.run(kernel, code, seconds=400).splitlines()[-1])
-    expected = json.loads(outside.stdout.splitlines()[-1])
+    ) as outside:  # and inside meanwhile
+        kernel = anna.start_kernel()
+        program = str(at_home / "run.py")
+        code = f"import runpy, sys; sys.argv[1:] = [{str(at_home)!r}]; ran = runpy.run_path({program!r})"
+        inside = json.loads(anna.run(kernel, code, seconds=400).splitlines()[-1])
+        said, wrong = outside.communicate(timeout=400)
+    assert outside.returncode == 0, wrong
+    expected = json.loads(said.splitlines()[-1])
     assert inside.keys() == set(declarations.kernels())
     assert {name for name in inside if inside[name] != expected[name]} == set()
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import inspect
 
+from person import SLEEP
 from workbench_hub.health import wait_for
 from workbench_hub.life import backups, wiring
 from workbench_hub.life.culler import Culler, Looked, Rules
@@ -62,6 +63,9 @@ def test_a_container_is_counted_with_its_memory_and_its_profile(hub, anna):
         users = anna.http.get("/services/usage/api/usage").json()["users"]
         return next((one for one in users if one["user"] == "anna"), {"memory_peak": 0})
 
+    # It looks every half minute, and at once when something is announced.
+    name = hub.command("announce", "Look").stdout.strip()
+    assert hub.command("announce", "--remove", name).returncode == 0
     wait_for(lambda: total()["memory_peak"] > 200 * 2**20, 90, "anna's memory in the record")
     assert total()["memory_peak"] < 1.1 * 2**30, "the profile has 1 GiB"
     assert "Small" in anna.http.get("/hub/spawn/anna/more").text
@@ -84,7 +88,7 @@ def test_an_announcement_reaches_a_lab_in_a_container(hub, anna):
     def shown() -> list[str]:
         return [one["text"] for one in anna.http.get("/user/anna/workbench/notices").json()]
 
-    wait_for(lambda: shown() == ["Power cut on Monday"], 90, "the announcement in the Lab")
+    wait_for(lambda: shown() == ["Power cut on Monday"], 20, "the announcement in the Lab, soon")
     assert "Power cut on Monday" in anna.http.get("/hub/home").text
     assert hub.command("announce", "--remove", name).returncode == 0
 
@@ -97,12 +101,13 @@ def test_a_busy_kernel_in_a_container_is_kept_and_an_idle_container_is_stopped(h
     kernel = anna.start_kernel()
     anna.run(kernel, "treasure = 42")
     with pytest.raises(Exception, match="timed out"):
-        anna.run(kernel, "import time; time.sleep(25)", seconds=1)
+        anna.run(kernel, SLEEP, seconds=1)
     rules = Rules(idle=timedelta(seconds=4), warn=timedelta(seconds=2))
     found = culler_rounds(hub, board, {"anna", "ben"}, rules, 20)
     assert {looked["anna"].verdict for looked in found} == {"busy"}
     assert found[-1]["ben"].verdict == "stopped"
     assert "warned" in {looked["ben"].verdict for looked in found}
+    anna.interrupt(kernel)
     assert anna.run(kernel, "print(treasure)") == "42\n"
 
 

@@ -179,12 +179,15 @@ def test_a_warning_is_seen_in_an_open_lab(hub, anna, shots, browsed):
     board, server = Board(folder(hub.deployment)), server_of(hub, "anna")
     board.warn(server, timedelta(hours=1))
     with browsed(hub.url) as page:
+        page.clock.install()
         page.goto(f"{hub.url}/hub/login?next=/user/anna/lab")
         log_in(page, hub, "anna")
         toast = page.get_by_text(re.compile("Your server is idle and stops in 1 hour"))
         toast.first.wait_for(timeout=90_000)
         page.screenshot(path=shots / "hub-notice.png")
         board.keep(server)
+        wait_for(lambda: anna.http.get("/user/anna/workbench/notices").json() == [], 20, "its end in the Lab")
+        page.clock.fast_forward(30_000)  # after which the Lab asks again
         toast.first.wait_for(state="hidden", timeout=60_000)
         page.goto(f"{hub.url}/services/usage/")
         page.get_by_text("What anna used in").wait_for()

@@ -22,6 +22,18 @@ def test_lock_files_are_current():
     assert done.returncode == 0, done.stderr
 
 
+def test_what_makes_every_start_slower_is_in_no_lock_file(monkeypatch):
+    from building import wheels
+
+    monkeypatch.syspath_prepend(ROOT / "hub")
+    from environment import LEFT_OUT
+
+    locks = [*ROOT.glob("*.lock"), *ROOT.glob("images/*/*.lock")]
+    assert len(locks) >= 6
+    for lock in locks:
+        assert not set(LEFT_OUT) & set(wheels.entries(lock.read_text())), lock
+
+
 def test_what_the_hub_runs_on_is_in_an_image():
     from building import wheels
     from building.recipes import RECIPES

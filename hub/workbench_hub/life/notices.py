@@ -76,6 +76,10 @@ class Announcements:
         self.path = folder / "announcements.json"
         self.fixed = tuple(fixed)
 
+    def changed(self) -> float:
+        """Return when one was last made or taken back; 0 if none ever was."""
+        return _changed(self.path)
+
     def made(self) -> dict[str, Announcement]:
         """Return those that were made by command, by their id."""
         return _SAVED.validate_json(self.path.read_bytes()) if self.path.is_file() else {}
@@ -145,6 +149,10 @@ class Board:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "notices.json"
+
+    def changed(self) -> float:
+        """Return when a notice was last posted or taken back; 0 if none ever was."""
+        return _changed(self.path)
 
     def of(self, user: str) -> list[Notice]:
         """Return a user's notices, the newest first; old ones are gone."""
@@ -232,6 +240,10 @@ def _name(server: Server) -> str:
 
 def _without(notices: list[Notice], server: str) -> list[Notice]:
     return [notice for notice in notices if not (notice.standing and notice.server == server)]
+
+
+def _changed(path: Path) -> float:
+    return path.stat().st_mtime if path.is_file() else 0.0
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """The process `life`: looks at all servers every half minute, and does what follows.
 
+Where somebody has something new to say to users, it looks at once.
+
 It counts usage, stops what nobody uses, tells users what they should know, and
 shows all that at ``/services/usage/``.  Killed at any time it takes up where it
 was; while it is away nothing is stopped, and no hour is lost.
@@ -33,6 +35,7 @@ __all__ = ["Life", "Means"]
 _LOG = logging.getLogger("workbench_hub.life")
 _ALWAYS = 2.0  # a part of the interval for which somebody who counts without a break may be late
 _SKEW_EVERY = 600.0
+_LISTEN_EVERY = 1.0
 _TRIES = 5
 
 
@@ -92,11 +95,13 @@ class Life:
         self._next_cull = self._next_skew = 0.0
         self._told: dict[Key, list[str]] = {}
         self._missed: Counter[Key] = Counter()
+        self._said: list[float] = []
 
     async def run(self) -> None:
         """Go on for ever."""
         while True:
             begun = monotonic()
+            self._said = self._when_said()
             result = "done"
             try:
                 await self.round()
@@ -104,7 +109,17 @@ class Life:
                 result = "failed"
                 _LOG.warning("this round failed: %s", error)
             self.means.metrics.rounds.labels(result).inc()
-            await asyncio.sleep(max(self.means.look_every.total_seconds() - (monotonic() - begun), 0.1))
+            await self._pause(max(self.means.look_every.total_seconds() - (monotonic() - begun), 0.1))
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait until it is time for the next round, or until there is something new to tell."""
+        end = monotonic() + seconds
+        while (left := end - monotonic()) > 0 and self._said == self._when_said():
+            await asyncio.sleep(min(left, _LISTEN_EVERY))
+
+    def _when_said(self) -> list[float]:
+        """Return when notices and announcements were last changed."""
+        return [one.changed() for one in (self.means.board, self.means.announcements)]
 
     async def round(self) -> None:
         """Look at everything once."""
@@ -121,6 +136,7 @@ class Life:
             cpu = {server.key: reading.cpu_seconds for server, reading in self.servers if reading is not None}
             means.metrics.judged(await self._culler.look(servers, cpu))
         await asyncio.to_thread(means.board.ended, servers)
+        self._said = self._when_said()  # what the round itself has said is no news
         await self._tell(servers)
         await self._compare_clocks()
         # Last, so that a database which is away keeps from nothing else.
