@@ -199,3 +199,27 @@ def test_a_file_that_cannot_be_read_costs_its_own_day(tmp_path, monkeypatch) -> 
         found = survey(Archive(tmp_path), "XX.*.*.*@2024-01-01/2024-01-04")
     assert [said.problem for said in heard.notices] == ["cannot be read: Permission denied"]
     assert found.completeness.sizes == {"channel": 2, "time": 3}
+
+
+@pytest.mark.parametrize("kind", ["/dev/zero", "/dev/null", "pipe"])
+@pytest.mark.parametrize("way", ["survey", "index", "waveforms"])
+def test_what_is_no_file_is_named_and_never_waited_for(tmp_path, kind, way) -> None:
+    known(tmp_path, channels=2, days=2, rate=1)
+    place = next(tmp_path.glob("2024/*/K001/*/*.2024.002"))
+    place.unlink()
+    if kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.symlink_to(kind)
+    archive, selection = Archive(tmp_path), Selection.parse("XX.*.*.*@2024-01-01/2024-01-03")
+    with listen() as heard:
+        if way == "survey":
+            found = survey(archive, selection).completeness.sizes["channel"]
+        elif way == "index":
+            found = len({row.id for row in archive.spans(selection)})
+        else:
+            found = len({one.id for one in archive.get_waveforms("XX", "*", "*", "*", *selection.span)})
+    assert found == 2
+    assert {(said.subject, said.problem) for said in heard.notices} == {
+        (str(place), "is no file but a device or a pipe")
+    }
