@@ -20,13 +20,12 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from workbench.archive.files import trouble
 from workbench.archive.records import Scan, scan, scan_file
 from workbench.archive.selection import literal, matches
 from workbench.errors import UnreadableFile
 from workbench.maths.shares import CORES
 
-__all__ = ["SETTLED_S", "Headers", "Local", "Status", "Tree", "named", "tree_of"]
+__all__ = ["SETTLED_S", "UNREADABLE", "Headers", "Local", "Status", "Tree", "named", "tree_of"]
 
 Status = tuple[int, int, int]
 """Size, time of change (ns since 1970), and a number that another file at the same place does not have."""
@@ -35,6 +34,10 @@ _rooms = threading.local()
 
 SETTLED_S = 2.0
 """A file that changed this shortly before it was read may change again within one tick of its clock."""
+
+
+UNREADABLE = "cannot be read: "
+"""How the words begin about a file that is as it was, and may be read another time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,13 @@ class Tree(Protocol):
         ...
 
     def ranges(self, path: str, status: Status, wanted: Sequence[tuple[int, int]]) -> list[bytes] | None:
-        """Read bytes (offset, length) of one version of a file; None if that is there no longer."""
+        """Read bytes (offset, length) of one version of a file; None if that is there no longer.
+
+        Raises
+        ------
+        UnreadableFile
+            If it is this file alone that cannot be read.
+        """
         ...
 
     def read(self, path: str) -> bytes | None:
@@ -192,10 +201,10 @@ class Local:
                         return None
                     parts.append(part)
                 return parts
-        except (FileNotFoundError, UnreadableFile):
+        except FileNotFoundError:
             return None
         except OSError as error:
-            raise trouble(self.root / path, error) from error
+            raise self._unreadable(path, error) from error
 
     def read(self, path: str) -> bytes | None:
         """Read a file; None if it is gone."""
@@ -222,7 +231,7 @@ class Local:
 
     def _unreadable(self, path: str, error: OSError) -> UnreadableFile:
         return UnreadableFile(
-            self.full(path), f"cannot be read: {error.strerror}", "Check who may read it, and the disk."
+            self.full(path), f"{UNREADABLE}{error.strerror}", "Check who may read it, and the disk."
         )
 
 
