@@ -46,3 +46,9 @@ def test_each_process_is_documented():
 
 def test_a_config_of_the_hub_stays_short():
     assert len((ROOT / "hub" / "jupyterhub_config.py").read_text().splitlines()) < 60
+
+
+def test_the_address_of_the_services_is_joined_as_it_is_set():
+    # It ends in a slash, and a second one is another path.
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        assert "$WORKBENCH_URL/" not in page.read_text(), page.name

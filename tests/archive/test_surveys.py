@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from time import sleep
@@ -10,17 +11,18 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
-from obspy import Stream
+from obspy import Stream, read
 
 from tests.archive.conftest import MIDNIGHT, mseed, trace
 from workbench import wire
-from workbench.archive import Archive, Selection, surveys
+from workbench.archive import Archive, Selection, surveys, trees
 from workbench.archive.surveys import Survey, survey
 from workbench.archive.trees import Local
 from workbench.demo.known import known
 from workbench.errors import InvalidSetting, NoData, UnreadableFile
+from workbench.jobs.fanout import map as mapping
 from workbench.kernels.quality import completeness, rms
-from workbench.notices import listen
+from workbench.notices import WorkbenchWarning, listen
 
 SPAN = "@2020-03-01T00:00:00/2020-03-02T23:59:59"
 
@@ -199,3 +201,82 @@ def test_a_file_that_cannot_be_read_costs_its_own_day(tmp_path, monkeypatch) -> 
         found = survey(Archive(tmp_path), "XX.*.*.*@2024-01-01/2024-01-04")
     assert [said.problem for said in heard.notices] == ["cannot be read: Permission denied"]
     assert found.completeness.sizes == {"channel": 2, "time": 3}
+
+
+@pytest.mark.parametrize("kind", ["/dev/zero", "/dev/null", "pipe"])
+@pytest.mark.parametrize("way", ["survey", "index", "waveforms"])
+def test_what_is_no_file_is_named_and_never_waited_for(tmp_path, kind, way) -> None:
+    known(tmp_path, channels=2, days=2, rate=1)
+    place = next(tmp_path.glob("2024/*/K001/*/*.2024.002"))
+    place.unlink()
+    if kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.symlink_to(kind)
+    archive, selection = Archive(tmp_path), Selection.parse("XX.*.*.*@2024-01-01/2024-01-03")
+    with listen() as heard:
+        if way == "survey":
+            found = survey(archive, selection).completeness.sizes["channel"]
+        elif way == "index":
+            found = len({row.id for row in archive.spans(selection)})
+        else:
+            found = len({one.id for one in archive.get_waveforms("XX", "*", "*", "*", *selection.span)})
+    assert found == 2
+    assert {(said.subject, said.problem) for said in heard.notices} == {
+        (str(place), "is no file but a device or a pipe")
+    }
+
+
+@pytest.fixture
+def closed(monkeypatch):
+    """Close files, as by their permissions, which do not hold for root: those whose name has a word in it."""
+    words: list[str] = []
+    opened = trees._at_once
+
+    def opener(path, flags):
+        if any(word in path for word in words):
+            raise PermissionError(13, "Permission denied", path)
+        return opened(path, flags)
+
+    monkeypatch.setattr(trees, "_at_once", opener)
+    return words
+
+
+def test_a_file_that_was_indexed_and_is_closed_now_costs_its_own_day(tmp_path, closed):
+    known(tmp_path, channels=2, days=3, rate=1)
+    archive, selection = Archive(tmp_path), Selection.parse("XX.*.*.*@2024-01-01/2024-01-03T23:59:59")
+    whole = archive.get_waveforms("XX", "*", "*", "*", *selection.span)
+    closed.append("K001..LHZ.D.2024.002")
+    with listen() as heard:
+        part = archive.get_waveforms("XX", "*", "*", "*", *selection.span)
+        records = archive.get_records("XX", "*", "*", "*", *selection.span)
+        key = archive.fingerprint(selection)
+    assert {said.problem for said in heard.notices} == {"cannot be read: Permission denied"}
+    assert all(said.subject.endswith("K001..LHZ.D.2024.002") for said in heard.notices)
+    day = Selection.parse("XX.K001.*.*@2024-01-02/2024-01-02T23:59:59").span
+    lost = sum(len(trace) for trace in whole.select(station="K001").slice(*day))
+    assert lost > 0
+    assert sum(map(len, part)) == sum(map(len, whole)) - lost
+    assert sum(map(len, read(io.BytesIO(records)))) < sum(map(len, whole))
+    closed.clear()
+    assert archive.get_waveforms("XX", "*", "*", "*", *selection.span) == whole
+    assert archive.fingerprint(selection) != key
+
+
+def test_a_file_that_could_not_be_read_is_tried_again_by_the_next_work(tmp_path, closed):
+    known(tmp_path / "archive", channels=2, days=3, rate=1)
+    archive, all_of_it = Archive(tmp_path / "archive"), "XX.*.*.*@2024-01-01/2024-01-04"
+
+    def mapped(store):
+        return mapping("quality.rms", all_of_it, sources=[archive], store=tmp_path / store)
+
+    archive.spans(Selection.parse(all_of_it))
+    closed.append("K001..LHZ.D.2024.002")
+    with pytest.warns(WorkbenchWarning, match="Permission denied"):
+        first = mapped("tiles")
+    assert not first.complete
+    assert np.isfinite(first.value["sample_rms"].sel(channel="XX.K001..LHZ", time=["2024-01-01"])).all()
+    closed.clear()
+    again = mapped("tiles")
+    assert again.complete
+    assert wire.canonical(again.value) == wire.canonical(mapped("others").value)

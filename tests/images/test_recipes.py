@@ -65,10 +65,22 @@ def test_examples_of_the_build_run(module):
     assert doctest.testmod(importlib.import_module(f"building.{module}")).failed == 0
 
 
-@pytest.mark.parametrize("script", ["base/install", "base/debian", "worker/workbench-start"])
+@pytest.mark.parametrize(
+    "script", ["base/install", "base/debian", "worker/workbench-start", "user/outside/srun"]
+)
 def test_scripts_can_be_read_by_a_plain_shell(script):
     done = subprocess.run(["sh", "-n", ROOT / "images" / script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["srun", "salloc"])
+def test_what_works_within_a_job_only_says_so_in_a_notebook(name):
+    done = subprocess.run(
+        [ROOT / "images/user/outside" / name, "hostname"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{name}: works within a job only")
+    assert "sbatch" in done.stderr
 
 
 def test_a_catalogue_keeps_what_it_has(tmp_path):

@@ -244,3 +244,11 @@ def test_slurm_is_named_where_it_is_not(monkeypatch):
     with pytest.raises(Unavailable, match="there is no sbatch here"):
         slurm.ask("squeue")
     assert sessions.job_name("a") == "dask-a"
+
+
+def test_words_are_for_people():
+    assert reason_of("None").said == "waits for its turn"
+    assert reason_of("Priority").said == "waits for its turn (Priority)"
+    root = refusal("sbatch", "sbatch: error: Jobs are for people: uid 0 is below 1000.")
+    assert isinstance(root, InvalidSetting)
+    assert "Ask as a user" in str(root)

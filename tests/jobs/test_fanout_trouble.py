@@ -162,6 +162,12 @@ def test_a_disk_that_is_full_in_the_middle_keeps_what_is_finished(told, archive,
         found = mapped("told.peaks", archive, full)
     assert (found.tiles.computed, found.tiles.failed) == (6, 13)
     assert set(found.failed["kind"]) == {"ResourceExceeded"}
+    # Of many more tiles the others are not even tried.
+    full.room = 8
+    with pytest.raises(
+        ResourceExceeded, match=r"No space left on device. 2 of 7[0-9] tiles are finished and stay"
+    ):
+        mapped("told.peaks", archive, full, tile="6h")
     again = mapped("told.peaks", archive, store)
     assert (again.tiles.computed, again.tiles.reused) == (13, 6)
     assert wire.canonical(again.value) == whole("told.peaks", archive)

@@ -212,9 +212,24 @@ def test_another_environment_is_refused_with_the_packages_that_differ(
 
 def test_workers_that_do_not_see_the_store_are_refused(told, archive, client, store, monkeypatch):
     asked = plan("told.peaks", ALL, {}, policy=Policy(sources=[archive]), store=store)
-    monkeypatch.setattr(TileStore, "keep", lambda self, name, data: self.folder / "gone" / name)
-    with pytest.raises(Unavailable, match="does not see"):
+    # A folder of this name, as a worker with a /tmp of its own makes one, is not yet the store.
+    monkeypatch.setattr(asked.job.store, "mark", ".mark-of-another")
+    with pytest.raises(Unavailable, match=rf"does not see {store.folder}"):
         check_workers(client, asked.job)
+    # One that joins later is refused by itself.
+    monkeypatch.setattr(spread_module, "check_workers", lambda client, job: None)
+    with pytest.raises(Unavailable, match=f"does not see {store.folder}"):
+        execute(asked, client=client)
+    assert not list(store.folder.glob("*/*.tile"))
+
+
+def test_workers_that_do_not_see_the_archive_are_refused(told, archive, client, store):
+    asked = plan("told.peaks", ALL, {}, policy=Policy(sources=[archive]), store=store)
+    tiles = list(asked)
+    archive.root.rename(archive.root.with_name("elsewhere"))
+    with pytest.raises(Unavailable, match=f"does not see the archive {archive.root}"):
+        execute(asked, tiles, client=client)
+    assert not list(store.folder.glob("*/*.tile"))
 
 
 def test_a_kernel_of_this_session_is_refused(told, archive, store, client, monkeypatch):

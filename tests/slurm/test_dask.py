@@ -75,6 +75,21 @@ def test_workers_come_when_there_is_work_and_leave_when_there_is_none(
     eventually(lambda: not jobs(slurm_cluster), 20, "an empty queue")
 
 
+def test_what_the_first_worker_waits_for_is_said(slurm_cluster: Slurm, book: Notebook):
+    nodes = ",".join(slurm_cluster.nodes)
+    book.run(START.format(how="minimum=0, maximum=1"), 90)
+    slurm_cluster.root_command("scontrol", "update", f"NodeName={nodes}", "State=DRAIN", "Reason=test")
+    try:
+        book.run("late = client.submit(sum, range(10)); import time; time.sleep(30)", 60)
+    finally:
+        slurm_cluster.root_command("scontrol", "update", f"NodeName={nodes}", "State=RESUME")
+    told = [said for said in book.warnings if "has no worker yet" in said]
+    assert told, book.warnings
+    assert "Work begins when one comes" in told[0]
+    assert book.run("answer = late.result(timeout=90)", 100) == 45
+    book.run("client.close()")
+
+
 def test_workers_run_on_all_nodes_as_their_user_and_reach_each_other(slurm_cluster: Slurm, book: Notebook):
     slurm = slurm_cluster
     book.run(START.format(how=f"3, memory='{int(slurm.cluster.plan.memory * 0.6)} MiB'"), 90)

@@ -25,7 +25,7 @@ from workbench.archive.sdsreader import SdsReader
 from workbench.archive.stretches import Stretch, stretches
 from workbench.cubes.grid import follow, one_rate
 from workbench.cubes.rows import Row
-from workbench.errors import BadInput
+from workbench.errors import BadInput, UnreadableFile
 from workbench.notices import notice
 
 __all__ = ["CubeReader"]
@@ -228,10 +228,16 @@ def _buffers(
     if not wanted:
         return
     places = ranges([one for one, _ in wanted])
-    parts = source.index.tree.ranges(path, held.status[path], places)
+    whole = None
+    try:
+        parts = source.index.tree.ranges(path, held.status[path], places)
+        if parts is None:
+            # Another version of the file is there now.
+            whole = source.index.tree.read(path)
+    except UnreadableFile as error:
+        notice(error.subject, error.problem, error.remedy)
+        return
     if parts is None:
-        # Another version of the file is there now.
-        whole = source.index.tree.read(path)
         if whole is not None:
             yield 0, whole, None
         return

@@ -17,6 +17,7 @@ from workbench.archive.runs import Run, from_records, trim
 from workbench.archive.samples import Decoded, decode
 from workbench.archive.stretches import Stretch, digest
 from workbench.archive.trees import Tree
+from workbench.errors import UnreadableFile
 from workbench.notices import notice
 
 __all__ = [
@@ -107,12 +108,17 @@ def take(
     """
     for path, group in groupby(held.stretches, key=lambda one: one.path):
         some = [one for one in group if one.id in wanted]
-        parts = index.tree.ranges(path, held.status[path], ranges(some)) if some else []
-        if parts is None:
-            # Another version of the file is there now.  However fast it changes, what
-            # one opening of it shows belongs together.
-            whole = index.tree.read(path)
-            parts = [] if whole is None else [whole]
+        try:
+            parts = index.tree.ranges(path, held.status[path], ranges(some)) if some else []
+            if parts is None:
+                # Another version of the file is there now.  However fast it changes, what
+                # one opening of it shows belongs together.
+                whole = index.tree.read(path)
+                parts = [] if whole is None else [whole]
+        except UnreadableFile as error:
+            # As in the index: one file costs one file.
+            notice(error.subject, error.problem, error.remedy)
+            continue
         for buffer in parts:
             headers = scan(buffer)
             rows = headers.records
@@ -131,7 +137,10 @@ def fingerprints(tree: Tree, held: Held, found: Sequence[Stretch]) -> list[Stret
     done = []
     for path, group in groupby(found, key=lambda one: one.path):
         some = list(group)
-        parts = tree.ranges(path, held.status[path], [(one.offset, one.length) for one in some])
+        try:
+            parts = tree.ranges(path, held.status[path], [(one.offset, one.length) for one in some])
+        except UnreadableFile:
+            continue  # who reads it says so
         if parts is None:
             return None
         for one, buffer in zip(some, parts, strict=True):

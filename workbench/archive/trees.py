@@ -7,23 +7,25 @@ one here is a folder of this machine; `workbench.archive.remote` has one under a
 from __future__ import annotations
 
 import os
+import stat
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from workbench.archive.files import trouble
 from workbench.archive.records import Scan, scan, scan_file
 from workbench.archive.selection import literal, matches
 from workbench.errors import UnreadableFile
 from workbench.maths.shares import CORES
 
-__all__ = ["SETTLED_S", "Headers", "Local", "Status", "Tree", "named", "tree_of"]
+__all__ = ["SETTLED_S", "UNREADABLE", "Headers", "Local", "Status", "Tree", "named", "tree_of"]
 
 Status = tuple[int, int, int]
 """Size, time of change (ns since 1970), and a number that another file at the same place does not have."""
@@ -32,6 +34,10 @@ _rooms = threading.local()
 
 SETTLED_S = 2.0
 """A file that changed this shortly before it was read may change again within one tick of its clock."""
+
+
+UNREADABLE = "cannot be read: "
+"""How the words begin about a file that is as it was, and may be read another time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,13 @@ class Tree(Protocol):
         ...
 
     def ranges(self, path: str, status: Status, wanted: Sequence[tuple[int, int]]) -> list[bytes] | None:
-        """Read bytes (offset, length) of one version of a file; None if that is there no longer."""
+        """Read bytes (offset, length) of one version of a file; None if that is there no longer.
+
+        Raises
+        ------
+        UnreadableFile
+            If it is this file alone that cannot be read.
+        """
         ...
 
     def read(self, path: str) -> bytes | None:
@@ -143,8 +155,7 @@ class Local:
     def headers(self, path: str) -> Headers | None:
         """Read the headers of all records of a file; None if it is gone."""
         try:
-            with open(f"{self.root}/{path}", "rb", buffering=0) as file:  # noqa: PTH123
-                before = os.fstat(file.fileno())
+            with self._opened(path) as (file, before):
                 found = scan_file(file, together=True)
                 after = os.fstat(file.fileno())
         except FileNotFoundError:
@@ -161,8 +172,7 @@ class Local:
         the same place, as fresh memory would first have to be cleared.
         """
         try:
-            with open(f"{self.root}/{path}", "rb", buffering=0) as file:  # noqa: PTH123
-                before = os.fstat(file.fileno())
+            with self._opened(path) as (file, before):
                 room = _room(before.st_size)
                 size = 0
                 while size < before.st_size and (fresh := file.readinto(room[size : before.st_size].data)):
@@ -180,13 +190,13 @@ class Local:
     def ranges(self, path: str, status: Status, wanted: Sequence[tuple[int, int]]) -> list[bytes] | None:
         """Read bytes (offset, length) of one version of a file; None if that is there no longer."""
         try:
-            with (self.root / path).open("rb") as file:
-                if _status(os.fstat(file.fileno())) != status:
+            with self._opened(path) as (file, found):
+                if _status(found) != status:
                     return None
-                parts = []
+                parts, buffered = [], BufferedReader(file)
                 for offset, length in wanted:
-                    file.seek(offset)
-                    part = file.read(length)
+                    buffered.seek(offset)
+                    part = buffered.read(length)
                     if len(part) < length:
                         return None
                     parts.append(part)
@@ -194,20 +204,34 @@ class Local:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise trouble(self.root / path, error) from error
+            raise self._unreadable(path, error) from error
 
     def read(self, path: str) -> bytes | None:
         """Read a file; None if it is gone."""
         try:
-            return (self.root / path).read_bytes()
+            with self._opened(path) as (file, _):
+                return file.readall()
         except FileNotFoundError:
             return None
         except OSError as error:
             raise self._unreadable(path, error) from error
 
+    @contextmanager
+    def _opened(self, path: str) -> Iterator[tuple[FileIO, os.stat_result]]:
+        """Open a file, and look at it.  What is none might never end, or never begin."""
+        with open(f"{self.root}/{path}", "rb", buffering=0, opener=_at_once) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise UnreadableFile(
+                    self.full(path),
+                    "is no file but a device or a pipe",
+                    "Put the file itself there, or nothing.",
+                )
+            yield file, status
+
     def _unreadable(self, path: str, error: OSError) -> UnreadableFile:
         return UnreadableFile(
-            self.full(path), f"cannot be read: {error.strerror}", "Check who may read it, and the disk."
+            self.full(path), f"{UNREADABLE}{error.strerror}", "Check who may read it, and the disk."
         )
 
 
@@ -232,5 +256,10 @@ def named(tree: Tree, folder: str, pattern: str) -> list[str]:
     return [name for name in tree.names(folder) if matches(name, pattern)]
 
 
-def _status(stat: os.stat_result) -> Status:
-    return stat.st_size, stat.st_mtime_ns, stat.st_ino
+def _at_once(path: str, flags: int) -> int:
+    # A pipe would be waited for until somebody writes into it.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _status(found: os.stat_result) -> Status:
+    return found.st_size, found.st_mtime_ns, found.st_ino

@@ -189,12 +189,12 @@ class Known:
         }
 
 
-def known(root: Path, *, record_length: int = 512, **options: Any) -> Known:
+def known(root: str | Path, *, record_length: int = 512, **options: Any) -> Known:
     """Write an archive, and return what is known of it.
 
     Parameters
     ----------
-    root : Path
+    root : path
     record_length : int
         Bytes.
     **options
@@ -203,12 +203,12 @@ def known(root: Path, *, record_length: int = 512, **options: Any) -> Known:
     Examples
     --------
     >>> import tempfile
-    >>> made = known(Path(tempfile.mkdtemp()), channels=2, days=3)
+    >>> made = known(tempfile.mkdtemp(), channels=2, days=3)
     >>> made.truth()["percent_availability"].shape
     (2, 3)
     """
     made = Known(**options)
-    for _ in made.write(root, record_length=record_length):
+    for _ in made.write(Path(root), record_length=record_length):
         pass
     return made
 
@@ -246,7 +246,7 @@ def main(root: Path, truth: Path | None, record_length: int, **options: Any) -> 
     from workbench import wire
 
     made = Known(**options)
-    with click.progressbar(made.write(root, record_length=record_length), label="files") as files:
+    with click.progressbar(made.write(Path(root), record_length=record_length), label="files") as files:
         size = sum(path.stat().st_size for path in files)
     click.echo(f"{len(made.ids)} channels, {made.days} days, {size / 2**20:.1f} MiB")
     if truth is not None:

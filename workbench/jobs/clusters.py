@@ -211,9 +211,7 @@ def first_worker(client: OwnClient, workers: Workers, seconds: float) -> bool:
 
 def waiting(workers: Workers) -> str:
     """Return what the workers wait for that are not here yet."""
-    reasons = {
-        f"{job.reason.problem} ({job.reason.code})" for job in _queued(workers) if job.state == "PENDING"
-    }
+    reasons = {job.reason.said for job in _queued(workers) if job.state == "PENDING"}
     return "; ".join(sorted(reasons)) or "they are starting"
 
 

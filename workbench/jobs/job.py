@@ -12,7 +12,9 @@ from typing import Any
 from obspy import Inventory, UTCDateTime
 
 from workbench.archive import Selection, Source
+from workbench.archive.sdsreader import SdsReader
 from workbench.archive.stations import Level, select
+from workbench.archive.trees import Local
 from workbench.calls import Call, Policy
 from workbench.calls.reader import Reader
 from workbench.jobs.tilestore import TileStore
@@ -89,8 +91,21 @@ class Job:
         """Stations that were read in this process."""
         return _Known()
 
+    @cached_property
+    def unseen(self) -> dict[int, str]:
+        """What this process does not see: archives by their number, the store as -1."""
+        roots = {
+            number: source.index.tree.root
+            for number, source in enumerate(self.sources)
+            if isinstance(source, SdsReader) and isinstance(source.index.tree, Local)
+        }
+        found = {number: f"the archive {root}" for number, root in roots.items() if not root.is_dir()}
+        return found if self.store.seen() else {-1: str(self.store.folder), **found}
+
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key not in ("reader", "known")}
+        return {
+            key: value for key, value in self.__dict__.items() if key not in ("reader", "known", "unseen")
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

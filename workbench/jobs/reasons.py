@@ -84,6 +84,13 @@ _REFUSALS: tuple[tuple[str, type[WorkbenchError], str, str, str], ...] = (
         "Wait until others of your jobs have ended, or ask for less.",
     ),
     (
+        r"Jobs are for people|[Rr]oot.*(disabled|not allowed)",
+        InvalidSetting,
+        "SLURM",
+        "takes no jobs of root, nor of accounts of the machine",
+        "Ask as a user: from a server of the hub, or by `runuser -u NAME`.",
+    ),
+    (
         r"array",
         InvalidSetting,
         "The jobs",
@@ -128,9 +135,14 @@ class Reason:
     remedy: str
     passes: bool = True
 
+    @property
+    def said(self) -> str:
+        """What it means, with SLURM's word for it if there is one."""
+        return self.problem if self.code == "None" else f"{self.problem} ({self.code})"
+
     def error(self, subject: str) -> WorkbenchError:
         """Return it as an error about something."""
-        return Unavailable(subject, f"{self.problem} ({self.code})", self.remedy)
+        return Unavailable(subject, self.said, self.remedy)
 
 
 _OTHER = "Choose another as partition=, or wait: it is the operators' to change."

@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from workbench import errors
-from workbench.errors import NoData, Unavailable, WorkbenchError
+from workbench.errors import NoData, ResourceExceeded, Unavailable, WorkbenchError
 from workbench.jobs.planning import Plan
 from workbench.jobs.progress import duration
 from workbench.jobs.tilestore import TileStore
@@ -28,7 +29,10 @@ _NOTICES = 10_000
 """Notices that are kept of all tiles together."""
 
 _HOPELESS = 20
-"""So many tiles that fail, and none that does not, end a work."""
+"""So many tiles that fail, and none that does not, end a work.
+
+So do as many that follow each other and find no room in the store: nor will the others.
+"""
 
 COLUMNS = ("tile", "unit", "start", "stop", "error", "remedy", "kind")
 
@@ -87,6 +91,8 @@ class Book:
     samples: int = 0
     """Of the tiles that were computed."""
     _first: tuple[str, str, str, str] | None = None
+    _roomless: int = 0
+    """Tiles after each other, up to now, that found no room in the store."""
 
     def __post_init__(self) -> None:
         self.tiles = Counts(len(self.plan))
@@ -104,6 +110,7 @@ class Book:
         if outcome.state == "failed":
             self._fail(tile, outcome)
             return
+        self._roomless = 0
         self.keys[tile.number] = outcome.key
         if outcome.state == "computed":
             self.tiles.computed += 1
@@ -149,6 +156,14 @@ class Book:
         self._first = self._first or outcome.error
         if self.tiles.failed >= _HOPELESS and not self.keys:
             self._give_up()
+        full = kind == ResourceExceeded.__name__ and Path(subject).is_relative_to(self.plan.job.store.folder)
+        self._roomless = self._roomless + 1 if full else 0
+        if self._roomless >= _HOPELESS:
+            raise ResourceExceeded(
+                str(self.plan.job.store.folder),
+                f"has no room: {problem}. {len(self.keys)} of {self.tiles.total} tiles are finished and stay",
+                f"{remedy} The same again goes on from there.".strip(),
+            )
 
     def _give_up(self) -> None:
         kind, subject, problem, remedy = self._first or ("", "the tiles", "failed", "")

@@ -119,7 +119,7 @@ def _known(submission: Submission, index: int) -> bool:
 def _waiting(record: Record, queued: slurm.Queued) -> Record:
     if queued.state == "PENDING":
         reason = queued.reason
-        words = f"{reason.problem} ({reason.code})"
+        words = reason.said
         if not reason.passes:
             return record.but(state="pending", subject="The job", problem=words, remedy=reason.remedy)
         return record.but(state="pending", doing=words)

@@ -96,7 +96,7 @@ def _write_template(parts: Parts, frame: Frame, large: set[str], store: Path, gr
         small.attrs,
     )
     with quiet("", tell=False):
-        whole.to_zarr(store, mode="w-", consolidated=False, zarr_format=3, compute=False, encoding=encoding)
+        whole.to_zarr(store, mode="w-", consolidated=True, zarr_format=3, compute=False, encoding=encoding)
 
 
 def _fill(parts: Parts, frame: Frame, variable: Variable, store: Path) -> None:

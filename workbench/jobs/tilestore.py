@@ -46,9 +46,16 @@ class TileStore:
         that is not the user's.
     max_bytes : int
         What `collect` keeps.
+
+    Attributes
+    ----------
+    mark : str
+        Name of a file by which another process knows the store that was opened
+        from a folder of the same name; empty before that.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, *, max_bytes: int = 50 * 2**30) -> None:
+        self.mark = ""
         self.folder = Path(folder).expanduser().absolute() if folder is not None else _default()
         self.max_bytes = max_bytes
         self._waiting = Waiting()
@@ -58,7 +65,7 @@ class TileStore:
         return f"TileStore({str(self.folder)!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (str(self.folder), self.max_bytes)
+        return _again, (str(self.folder), self.max_bytes, self.mark)
 
     def open(self) -> None:
         """Make the folder, and see that nobody else can read in it.
@@ -80,8 +87,17 @@ class TileStore:
                 )
             if status.st_mode & 0o077:
                 self.folder.chmod(0o700)
+            # Two who come first at once leave two, and each looks for one of them.
+            self.mark = min((path.name for path in self.folder.glob(".mark-*")), default="")
+            if not self.mark:
+                self.mark = f".mark-{secrets.token_hex(8)}"
+                (self.folder / self.mark).touch(mode=0o600)
         except OSError as error:
             raise trouble(self.folder, error) from error
+
+    def seen(self) -> bool:
+        """Tell whether this process sees the store that another has opened."""
+        return (self.folder / self.mark).exists()
 
     def use(self, key: str) -> None:
         """Note that a tile is used now, so that it is not collected."""
@@ -246,8 +262,10 @@ class TileStore:
             self._made.add(path.parent)
 
 
-def _again(folder: str, max_bytes: int) -> TileStore:
-    return TileStore(folder, max_bytes=max_bytes)
+def _again(folder: str, max_bytes: int, mark: str) -> TileStore:
+    store = TileStore(folder, max_bytes=max_bytes)
+    store.mark = mark
+    return store
 
 
 def _default() -> Path:

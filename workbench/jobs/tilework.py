@@ -16,19 +16,22 @@ from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
+from workbench.archive.trees import UNREADABLE
 from workbench.calls import Result, keys, run
 from workbench.errors import BadInput, InvalidKernel, InvalidSetting, NoData, UnknownKernel, WorkbenchError
 from workbench.jobs.job import Job
+from workbench.jobs.tilestore import TileStore
 from workbench.jobs.units import Tile
 from workbench.kernel import Kernel, get
 from workbench.notices import Notice
 from workbench.wire.clip import clip
 from workbench.wire.packed import pack
 
-__all__ = ["Outcome", "State", "versions", "work"]
+__all__ = ["SHARE", "Outcome", "State", "versions", "work"]
+
+SHARE = "Put it where this session and all workers see it, as in your home; each has a /tmp of its own."
 
 State = Literal["computed", "reused", "busy", "failed", "refused"]
 
@@ -55,7 +58,7 @@ class Outcome:
     state : str
         ``computed``; ``reused``, if it was finished already; ``busy``, if
         somebody else is at it; ``failed``; ``refused``, if this process has
-        other code than the one that asks.
+        other code than the one that asks, or does not see its files.
     key : str
         Under which the store has it.
     cpu_s, wall_s : float
@@ -85,7 +88,7 @@ def work(job: Job, tile: Tile) -> Outcome:
     """Work on a tile, unless it is finished, or somebody else is at it."""
     job = _known(job)
     try:
-        refused = _refused(job)
+        refused = _refused(job, tile)
         if refused is not None:
             return Outcome(tile.number, "refused", error=refused)
         head = job.store.head(tile.key)
@@ -103,8 +106,8 @@ def work(job: Job, tile: Tile) -> Outcome:
     return outcome
 
 
-def versions(process: str, module: str, probe: str = "") -> dict[str, Any]:
-    """Return which code and which environment this process has, and whether it sees a file."""
+def versions(process: str, module: str, store: TileStore) -> dict[str, Any]:
+    """Return which code and which environment this process has, and whether it sees the store."""
     _import(module)
     facts = keys.environment()
     return {
@@ -112,7 +115,7 @@ def versions(process: str, module: str, probe: str = "") -> dict[str, Any]:
         "environment": facts["digest"],
         "packages": {"python": facts["python"], **facts["packages"]},
         "host": platform.node(),
-        "sees": not probe or Path(probe).exists(),
+        "sees": store.seen(),
     }
 
 
@@ -138,7 +141,9 @@ def _compute(job: Job, tile: Tile) -> Outcome:
         "cpu_s": cpu_s,
         "wall_s": wall_s,
     }
-    key = tile.key if _unchanged(job, tile) else f"{tile.key}-{time.time_ns():x}"
+    # What could not be read may be another time, with nothing to show for it.
+    passing = any(said.problem.startswith(UNREADABLE) for said in notices)
+    key = tile.key if not passing and _unchanged(job, tile) else f"{tile.key}-{time.time_ns():x}"
     size = job.store.write(key, {name: pack(value) for name, value in outputs.items()}, more)
     return Outcome(tile.number, "computed", key, cpu_s, wall_s, tile.bytes, size, notices=kept)
 
@@ -187,13 +192,18 @@ def _failed(tile: Tile, error: Exception) -> Outcome:
     return Outcome(tile.number, "failed", error=said, lasting=isinstance(error, _LASTING))
 
 
-def _refused(job: Job) -> tuple[str, str, str, str] | None:
+def _refused(job: Job, tile: Tile) -> tuple[str, str, str, str] | None:
     mine = _code(job.process), keys.environment()["digest"]
+    who = f"the worker on {platform.node()}"
     if mine == (job.code, job.environment):
+        # Without its files a tile would be one without data.
+        for number in {-1, *(one[0] for one in tile.files)} if job.unseen else ():
+            if number in job.unseen:
+                return "Unavailable", who, f"does not see {job.unseen[number]}", SHARE
         return None
     return (
         "Unavailable",
-        f"the worker on {platform.node()}",
+        who,
         f"has the code {mine[0]} in the environment {mine[1][:12]}, "
         f"and here it is {job.code} in {job.environment[:12]}",
         "Start the workers from the image of this session.",

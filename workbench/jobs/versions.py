@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InvalidSetting, Unavailable
 from workbench.jobs.job import Job
-from workbench.jobs.tilework import versions
+from workbench.jobs.tilework import SHARE, versions
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -30,15 +29,11 @@ def check_workers(client: Client, job: Job) -> None:
             "is declared in this session, where workers cannot import it",
             "Put it into a module, or run it without a client.",
         )
-    probe = job.store.keep(f"probe-{secrets.token_hex(4)}", b"")
+    mine = versions(job.process, job.module, job.store)
     try:
-        mine = versions(job.process, job.module)
-        try:
-            theirs = client.run(versions, job.process, job.module, str(probe), on_error="return")
-        except (OSError, TypeError) as error:
-            raise Unavailable("The cluster", f"does not answer ({error})", "Start it again.") from error
-    finally:
-        probe.unlink(missing_ok=True)
+        theirs = client.run(versions, job.process, job.module, job.store, on_error="return")
+    except (OSError, TypeError) as error:
+        raise Unavailable("The cluster", f"does not answer ({error})", "Start it again.") from error
     from distributed.comm.core import CommClosedError
 
     for address, found in theirs.items():
@@ -60,7 +55,7 @@ def check_workers(client: Client, job: Job) -> None:
             raise Unavailable(
                 f"the worker {address} on {found['host']}",
                 f"does not see {job.store.folder}",
-                "Give a store on a file system that all workers share.",
+                SHARE,
             )
 
 

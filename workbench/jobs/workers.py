@@ -29,6 +29,9 @@ _LOOK_SECONDS = 3.0
 _SETTLE_SECONDS = 10.0
 """How long after its submission a job may be unknown to the queue."""
 
+_PATIENCE_SECONDS = 20.0
+"""How long there may be no worker at all before it is said what they wait for."""
+
 _PAUSES = (2.0, 5.0, 10.0, 20.0)
 """Before a worker that was lost is asked for again; then no more."""
 
@@ -102,6 +105,7 @@ class Workers(SLURMCluster):
         self.limits = limits
         self.trouble: WorkbenchError | None = None
         self.given_up = False
+        self._told_of = ""
         self._failures = 0
         logs = session.logs / "%j.log"
         # A worker ends by itself in time, with what it holds handed on to others.
@@ -179,6 +183,8 @@ class Workers(SLURMCluster):
         submitted = [int(job.job_id) for job in missing.values() if job.job_id]
         found = await _aside(slurm.queue, submitted) if submitted else []
         known, refused = {job.number: job for job in found}, self.session.refusals()
+        if not here:
+            self._say_waiting(found, min(job.since for job in missing.values()))
         for name, job in missing.items():
             if job.lost is None and job.job_id:
                 job.lost = self._lost(job, known.get(int(job.job_id)), refused)
@@ -227,11 +233,20 @@ class Workers(SLURMCluster):
             self._adaptive.stop()
         self.scheduler.no_workers_timeout = 1.0
 
+    def _say_waiting(self, queued: list[slurm.Queued], since: float) -> None:
+        """Say once what the first worker waits for: work that is sent shows nothing until it comes."""
+        waiting = sorted({job.reason.said for job in queued if job.state == "PENDING" and job.reason.passes})
+        told = "; ".join(waiting)
+        if told and told != self._told_of and monotonic() - since > _PATIENCE_SECONDS:
+            self._told_of = told
+            _warn(
+                f"The cluster has no worker yet: {told}. Work begins when one comes; `squeue` shows its job."
+            )
+
     def _say(self, error: WorkbenchError) -> None:
         if self.trouble is None or str(self.trouble) != str(error):
             self.trouble = error
-            with suppress(WorkbenchWarning):  # where warnings are errors, watching goes on
-                warnings.warn(str(error), WorkbenchWarning, stacklevel=2)
+            _warn(str(error))
 
     def _log(self, number: int) -> str:
         path = self.session.logs / f"{number}.log"
@@ -240,6 +255,11 @@ class Workers(SLURMCluster):
         except OSError:
             return "it wrote nothing"
         return "\n".join(lines[-_LOG_LINES:]) or "it wrote nothing"
+
+
+def _warn(text: str) -> None:
+    with suppress(WorkbenchWarning):  # where warnings are errors, watching goes on
+        warnings.warn(text, WorkbenchWarning, stacklevel=3)
 
 
 async def _aside(function: Callable[..., _T], *arguments: Any) -> _T:

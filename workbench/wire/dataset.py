@@ -112,7 +112,7 @@ def open_folder(folder: Path) -> Dataset:
 def write_folder(dataset: Dataset, folder: Path) -> None:
     """Write a Zarr store as a folder, which must not be there yet."""
     with quiet("", tell=False):
-        dataset.to_zarr(folder, mode="w-", consolidated=False, zarr_format=3)
+        dataset.to_zarr(folder, mode="w-", consolidated=True, zarr_format=3)
 
 
 def merge(parts: Sequence[tuple[str, Dataset]]) -> Dataset:
