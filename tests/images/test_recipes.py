@@ -62,12 +62,12 @@ def test_scripts_can_be_read_by_a_plain_shell(script):
 
 
 @pytest.mark.parametrize("name", ["srun", "salloc"])
-def test_what_works_within_a_job_only_says_so_in_a_notebook(name):
+def test_what_does_not_work_in_a_notebook_says_so(name):
     done = subprocess.run(
         [ROOT / "images/user/outside" / name, "hostname"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert done.stderr.startswith(f"{name}: works within a job only")
+    assert done.stderr.startswith(f"{name}: does not work in a notebook")
     assert "sbatch" in done.stderr
 
 
