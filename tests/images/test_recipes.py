@@ -66,7 +66,8 @@ def test_examples_of_the_build_run(module):
 
 
 @pytest.mark.parametrize(
-    "script", ["base/install", "base/debian", "worker/workbench-start", "user/outside/srun"]
+    "script",
+    ["base/install", "base/debian", "worker/workbench-start", "user/outside/srun", "user/profile.sh"],
 )
 def test_scripts_can_be_read_by_a_plain_shell(script):
     done = subprocess.run(["sh", "-n", ROOT / "images" / script], capture_output=True, text=True, check=False)
@@ -74,13 +75,25 @@ def test_scripts_can_be_read_by_a_plain_shell(script):
 
 
 @pytest.mark.parametrize("name", ["srun", "salloc"])
-def test_what_works_within_a_job_only_says_so_in_a_notebook(name):
-    done = subprocess.run(
-        [ROOT / "images/user/outside" / name, "hostname"], capture_output=True, text=True, check=False
-    )
+def test_what_does_not_work_in_a_notebook_says_so(name):
+    done = subprocess.run([ROOT / "images/user/outside" / name], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"{name}: works within a job only")
+    assert done.stderr.startswith(f"{name}: does not work in a notebook")
     assert "sbatch" in done.stderr
+
+
+def test_a_login_shell_keeps_the_path_of_its_session():
+    start, profile = (ROOT / "images" / name for name in ("worker/workbench-start", "user/profile.sh"))
+    login = f'PATH=/usr/bin:/bin; . {profile}; echo "$PATH"'
+    done = subprocess.run(
+        ["sh", start, "sh", "-c", login],
+        env={"PATH": "/opt/workbench/bin:/usr/bin:/bin", "WORKBENCH_BROKER": "x", "HOME": "/nonexistent"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    ours = [f"/opt/workbench/{name}" for name in ("broker", "outside", "bin")]
+    assert done.stdout.strip().split(":") == [*ours, "/usr/bin", "/bin"]
 
 
 def test_a_catalogue_keeps_what_it_has(tmp_path):
