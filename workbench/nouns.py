@@ -153,6 +153,9 @@ class Triggers(Table):
     }
 
 
+_CODES = ("network", "station", "location", "channel")
+
+
 class Spans(Table):
     """When channels have data: one row for each span of samples that follow each other.
 
@@ -164,6 +167,7 @@ class Spans(Table):
 
     noun = "Spans"
     _columns: dict[str, npt.NDArray[Any]]
+    _channels: tuple[list[tuple[str, ...]], npt.NDArray[np.int64]] | None
     columns: ClassVar[Mapping[str, type]] = {
         "time": np.datetime64,
         "network": str,
@@ -177,14 +181,27 @@ class Spans(Table):
     }
 
     @classmethod
-    def of_columns(cls, columns: Mapping[str, npt.NDArray[Any]]) -> Self:
+    def of_columns(
+        cls,
+        columns: Mapping[str, npt.NDArray[Any]],
+        channels: tuple[list[tuple[str, ...]], npt.NDArray[np.int64]] | None = None,
+    ) -> Self:
         """Make one of columns that are as a table has them: all of them, of its types, in its order.
 
-        The table itself is made when it is first asked for.
+        The table itself is made when it is first asked for; `channels` may be given if they are known.
         """
         made = cls.__new__(cls)
         made._columns = dict(columns)
+        made._channels = channels
         return made
+
+    def channels(self) -> tuple[list[tuple[str, ...]], npt.NDArray[np.int64]]:
+        """Return codes of channels, sorted, and the number of each row's among them; some may have no row."""
+        if "table" not in self.__dict__ and self._channels is not None:
+            return self._channels
+        codes = list(zip(*(self.column(name).tolist() for name in _CODES), strict=True))
+        places = {code: place for place, code in enumerate(sorted(set(codes)))}
+        return list(places), np.array([places[code] for code in codes], np.int64)
 
     def column(self, name: str) -> npt.NDArray[Any]:
         """Return the values of a column; no table is made for that."""

@@ -290,7 +290,13 @@ def test_packed_spans_make_the_table_that_their_rows_make(files, first, length) 
     chosen = Selection("XX", "A", "*", "HHZ", start, end)
     parts = [(seed_id, pack(held)) for seed_id, held in named]
     expected = to_spans(cut([row for _, held in named for row in held], chosen))
-    pd.testing.assert_frame_equal(unpack_table(parts, chosen).table, expected.table)
+    made = unpack_table(parts, chosen)
+    codes, number = made.channels()
+    pd.testing.assert_frame_equal(made.table, expected.table)
+    # The same when they are told from the table, but that none is named there without a row.
+    again, which = made.channels()
+    assert [codes[one] for one in number] == [again[one] for one in which]
+    assert again == sorted(set(again)) == sorted({codes[one] for one in number})
     touching = [row for _, held in named for row in held if row.start <= end.ns and row.end >= start.ns]
     assert unpack(parts, start.ns, end.ns) == touching
 

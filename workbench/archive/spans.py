@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -151,7 +151,7 @@ def to_spans(rows: Iterable[Row]) -> Spans:
 
 
 def table(
-    codes: Sequence[tuple[str, ...]],
+    codes: list[tuple[str, ...]],
     number: npt.NDArray[np.int64],
     start: npt.NDArray[np.int64],
     end: npt.NDArray[np.int64],
@@ -163,7 +163,8 @@ def table(
     if not len(number):
         return Spans()
     order = np.lexsort((records, n, rate, end, number, start))
-    named = np.array(codes, object).T[:, number[order]]
+    number = number[order]
+    named = np.array(codes, object).T[:, number]
     return Spans.of_columns(
         {
             "time": start[order].view("M8[ns]"),
@@ -172,7 +173,8 @@ def table(
             "sampling_rate": rate[order],
             "samples": n[order],
             "records": records[order],
-        }
+        },
+        (codes, number),
     )
 
 

@@ -58,10 +58,8 @@ def by_channel(spans: Spans) -> list[Held]:
     """Group spans by SEED id; rows that cannot be true are left out and named."""
     if not len(spans):
         return []
-    codes = list(zip(*(spans.column(name).tolist() for name in _CODES), strict=True))
-    places = {code: place for place, code in enumerate(sorted(set(codes)))}
-    names = [".".join(code) for code in places]
-    number = np.array([places[code] for code in codes])
+    codes, number = spans.channels()
+    names = [".".join(code) for code in codes]
     whole = Held(
         "",
         spans.column("time").view(np.int64),
