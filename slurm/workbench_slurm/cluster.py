@@ -4,7 +4,7 @@
 
     control/   what slurmctld writes: state of jobs, who ran them
     database/  MariaDB's, where slurmdbd keeps who used how much
-    etc/       slurm.conf and what belongs to it, readable by everybody
+    etc/       slurm.conf for everybody's commands; in daemons/ the daemons' own, and what belongs to it
     images/    what jobs run in, by digest
     logs/      a log for each daemon
     munge/     the key, and in door/ the socket
@@ -94,6 +94,7 @@ class Cluster(Supervised):
         super().__init__(state)
         self.etc = state / "etc"
         self.conf = self.etc / "slurm.conf"
+        self.daemons = self.etc / "daemons"
         self.control = state / "control"
         self.munge = state / "munge"
         self.munge_door = self.munge / "door"

@@ -26,7 +26,7 @@ _PATIENCE = 10
 
 def create(cluster: Cluster) -> None:
     """Make directories and the munge key that are not there yet, each its daemon's own."""
-    for folder in (cluster.state, cluster.etc, cluster.spool, cluster.tmp):
+    for folder in (cluster.state, cluster.etc, cluster.daemons, cluster.spool, cluster.tmp):
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         folder.chmod(0o755)
     for folder, owner in ((cluster.control, SLURM), (cluster.control / "state", SLURM)):
@@ -81,11 +81,15 @@ def write_all(cluster: Cluster) -> None:
         **ENFORCEMENTS[plan.limits].values,
     }
     for name in _TEMPLATES:
-        write(cluster.etc / name, Template(source(name).read_text()).substitute(values))
+        write(cluster.daemons / name, Template(source(name).read_text()).substitute(values))
+    # Nobody tells srun that the machine has another address than its name: it listens wherever it is called.
+    anywhere = values | {"communication": ""}
+    write(cluster.conf, Template(source(cluster.conf.name).read_text()).substitute(anywhere))
     if plan.accounting:
         _private(cluster, values)
-    for name in (*_SCRIPTS, "job_submit.lua"):
-        _copy(source(name), cluster.etc / name, 0o755 if name in _SCRIPTS else 0o644)
+    for name in _SCRIPTS:
+        _copy(source(name), cluster.etc / name, 0o755)
+    _copy(source("job_submit.lua"), cluster.daemons / "job_submit.lua", 0o644)
     _copy(source("wb-exec"), cluster.exec, 0o755)
     write(cluster.etc / "wb-exec.json", json.dumps(_seen(cluster), indent=1) + "\n")
 

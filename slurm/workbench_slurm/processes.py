@@ -22,7 +22,7 @@ def listed(cluster: Cluster) -> list[Process]:
     own = {MARK: str(cluster.state)}
     named = own | cluster.environment | cluster.names
     plan = cluster.plan
-    conf = str(cluster.conf)
+    conf = str(cluster.daemons / "slurm.conf")
     munged = (
         *(program("munged"), "--foreground", f"--socket={cluster.munge_socket}"),
         *(f"--key-file={cluster.munge / 'key'}", f"--pid-file={cluster.munge / 'pid'}"),

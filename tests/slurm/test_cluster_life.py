@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
@@ -18,7 +20,8 @@ from workbench_slurm.usage import used
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(180)]
 
-ADDRESS = "127.0.0.2"
+ADDRESS = f"198.18.{secrets.randbelow(256)}.{secrets.randbelow(254) + 1}"
+"""Of this machine for the time of the tests, as a bridge's is; its name does not stand for it."""
 UNTIL = "echo begun; while [ ! -e go ]; do sleep 0.1; done; echo done"
 """A job that ends well once its user says so."""
 
@@ -128,8 +131,13 @@ def test_a_second_up_changes_nothing(cluster: Slurm):
 def polling(own: Slurm) -> Iterator[Slurm]:
     """Return another cluster on the same machine, at another address and without control groups."""
     options = ("--limits", "polling", "--no-accounting", "--address", ADDRESS)
-    with slurmed("--nodes", "1", *options) as other:
-        yield other
+    line = ("ip", "address", "{}", f"{ADDRESS}/32", "dev", "lo")
+    subprocess.run([word.format("add") for word in line], check=True)
+    try:
+        with slurmed("--nodes", "1", *options) as other:
+            yield other
+    finally:
+        subprocess.run([word.format("delete") for word in line], check=True)
 
 
 def test_another_cluster_beside_it_is_another(cluster: Slurm, polling: Slurm):
@@ -157,6 +165,14 @@ def test_daemons_listen_at_the_clusters_address_alone(request: pytest.FixtureReq
     # slurmdbd alone cannot be told where: it asks munge of everybody.
     others = listening - expected
     assert {port for _, port in others} <= {plan.ports["accounting"]}, others
+
+
+def test_steps_work_wherever_the_daemons_listen(polling: Slurm):
+    """As on a cluster behind a bridge, whose address the machine's name does not stand for."""
+    job = polling.submit("srun --label sh -c 'echo here'", "--ntasks=2")
+    assert polling.wait(job, seconds=30) == "COMPLETED", polling.output(job)
+    assert sorted(polling.output(job).splitlines()) == ["0: here", "1: here"]
+    assert polling.run("srun", "id", "-u").stdout.strip() == str(UIDS["anna"])
 
 
 def test_memory_limits_hold_without_control_groups(polling: Slurm):
