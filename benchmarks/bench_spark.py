@@ -36,12 +36,16 @@ class Held:
 
     name: str
     root: Path
-    made: Known
+    made: list[Known]
+
+    @property
+    def start(self) -> int:
+        return self.made[0].start
 
     @property
     def asked(self) -> tuple[Any, ...]:
-        start = UTCDateTime(ns=self.made.start * 86400 * 10**9)
-        return "XX", "*", "*", "*", start, start + self.made.days * 86400 - 0.001
+        start = UTCDateTime(ns=self.start * 86400 * 10**9)
+        return "XX", "*", "*", "*", start, start + max(one.days for one in self.made) * 86400 - 0.001
 
     @contextmanager
     def new(self) -> Iterator[Archive]:
@@ -55,15 +59,16 @@ def measure() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         held = [
-            _made(root / "1", "30 days at 1 Hz of 8 channels", channels=8, days=30, rate=1),
-            _made(root / "100", "8 days at 100 Hz of 8 channels", channels=8, days=8, rate=100),
+            _made(root / "both", "30 days at 1 Hz and one at 100 Hz, 8 channels each", {1: 30, 100: 1}),
+            _made(root / "100", "8 days at 100 Hz of 8 channels", {100: 8}),
         ]
         with spark.session(root / "spark") as context:
             return [row for one in held for row in _beside(context, one)]
 
 
-def _made(root: Path, name: str, **options: Any) -> Held:
-    return Held(name, root, known(root, **options))
+def _made(root: Path, name: str, days: dict[int, int]) -> Held:
+    """Make an archive with so many days at each sampling rate."""
+    return Held(name, root, [known(root, channels=8, days=each, rate=rate) for rate, each in days.items()])
 
 
 def _beside(context: Any, held: Held) -> list[Row]:
@@ -139,8 +144,8 @@ def _all(held: Held) -> None:
 
 def _days(held: Held, archive: Archive) -> None:
     """Go through them as tiles do: what is in memory is one day of one channel."""
-    for seed_id, day in held.made.plan:
-        start = UTCDateTime(ns=(held.made.start + day) * 86400 * 10**9)
+    for seed_id, day in [place for one in held.made for place in one.plan]:
+        start = UTCDateTime(ns=(held.start + day) * 86400 * 10**9)
         stream = archive.get_waveforms(*seed_id.split("."), start, start + 86400 - 0.001)
         if len(stream):
             rms(stream)
