@@ -24,11 +24,12 @@ def found(slurm: Slurm, until: str) -> Finding:
 
 @pytest.fixture
 def configured(slurm: Slurm, eventually: Callable[..., None]) -> Iterator[Callable[[str, str], None]]:
-    """Change a line of slurm.conf: ``configured("PrivateData=jobs,usage", "PrivateData=none")``."""
-    before = slurm.conf.read_text()
+    """Change a line of the daemons' slurm.conf: ``configured("DisableRootJobs=YES", "DisableRootJobs=NO")``."""
+    conf = slurm.cluster.daemons / "slurm.conf"
+    before = conf.read_text()
 
     def put(text: str) -> None:
-        slurm.conf.write_text(text)
+        conf.write_text(text)
         slurm.root_command("scontrol", "reconfigure")
         eventually(slurm.all_well, 30, "the cluster")
 
