@@ -24,7 +24,7 @@ def found(slurm: Slurm, until: str) -> Finding:
 
 @pytest.fixture
 def configured(slurm: Slurm, eventually: Callable[..., None]) -> Iterator[Callable[[str, str], None]]:
-    """Change a line of the daemons' slurm.conf: ``configured("DisableRootJobs=YES", "DisableRootJobs=NO")``."""
+    """Change a line that the daemons read: ``configured("DisableRootJobs=YES", "DisableRootJobs=NO")``."""
     conf = slurm.cluster.daemons / "slurm.conf"
     before = conf.read_text()
 

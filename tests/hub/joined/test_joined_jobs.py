@@ -131,3 +131,9 @@ def test_a_queue_that_outlives_a_power_cut_finds_the_homes_of_its_jobs(
     assert (ben.home / "late").read_text().strip() == str(ben.home)
     ben.person.start_server(150)
     ben.begin()
+
+
+def test_a_job_has_steps(anna: Kernel):
+    """On a cluster at the bridge's address, which the machine's name does not stand for."""
+    anna.good("cd; sbatch --wait --output=steps --wrap 'srun --label echo here'", 90)
+    assert (anna.home / "steps").read_text() == "0: here\n"
