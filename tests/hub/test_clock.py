@@ -16,19 +16,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from living import life_of
 from workbench.errors import Unavailable
 from workbench.settings import Settings
 from workbench_hub.deployment import Deployment
 from workbench_hub.life import commands
 from workbench_hub.life.audit import AuditLog
 from workbench_hub.life.clock import TOLERANCE, Clock, skew
-from workbench_hub.life.jobs import no_jobs
-from workbench_hub.life.meters import Processes
-from workbench_hub.life.metrics import Metrics
-from workbench_hub.life.notices import Announcements, Board
 from workbench_hub.life.servers import Hub, Server
-from workbench_hub.life.service import Life, Means
-from workbench_hub.life.usage import Usage
+from workbench_hub.life.service import Life
 
 SECOND = timedelta(seconds=1)
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -137,19 +133,7 @@ class NoServers(Hub):
 
 
 def life(folder: Path, **more: object) -> Life:
-    means = Means(
-        hub=NoServers("http://127.0.0.1:1/hub/api", "none"),
-        meter=Processes(),
-        usage=Usage(f"sqlite:///{folder / 'usage.sqlite'}"),
-        jobs=no_jobs,
-        audit=AuditLog(folder / "audit"),
-        board=Board(folder / "board"),
-        announcements=Announcements(folder, ()),
-        metrics=Metrics(folder),
-        rules=None,
-        **more,
-    )
-    return Life(means)
+    return life_of(folder, NoServers, **more)
 
 
 def gauge(life: Life, name: str) -> float:

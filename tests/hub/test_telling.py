@@ -8,15 +8,10 @@ from time import monotonic
 
 import pytest
 
+from living import life_of
 from workbench.errors import Unavailable
-from workbench_hub.life.audit import AuditLog
-from workbench_hub.life.jobs import no_jobs
-from workbench_hub.life.meters import Processes
-from workbench_hub.life.metrics import Metrics
-from workbench_hub.life.notices import Announcements, Board
 from workbench_hub.life.servers import Hub, Server
-from workbench_hub.life.service import Life, Means
-from workbench_hub.life.usage import Usage
+from workbench_hub.life.service import Life
 from workbench_hub.policy.work import Announcement
 
 NOW = datetime.now(UTC)
@@ -41,20 +36,9 @@ class Counting(Hub):
 
 @pytest.fixture
 def life(tmp_path):
-    means = Means(
-        hub=Counting("http://127.0.0.1:1/hub/api", "none"),
-        meter=Processes(),
-        usage=Usage(f"sqlite:///{tmp_path / 'usage.sqlite'}"),
-        jobs=no_jobs,
-        audit=AuditLog(tmp_path / "audit"),
-        board=Board(tmp_path),
-        announcements=Announcements(tmp_path),
-        metrics=Metrics(tmp_path),
-        rules=None,
-        look_every=timedelta(minutes=10),
-    )
-    yield Life(means)
-    means.usage.close()
+    lives = life_of(tmp_path, Counting, look_every=timedelta(minutes=10))
+    yield lives
+    lives.means.usage.close()
 
 
 def lived(life: Life, *said) -> None:

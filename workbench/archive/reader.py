@@ -137,10 +137,7 @@ def fingerprints(tree: Tree, held: Held, found: Sequence[Stretch]) -> list[Stret
     done = []
     for path, group in groupby(found, key=lambda one: one.path):
         some = list(group)
-        try:
-            parts = tree.ranges(path, held.status[path], [(one.offset, one.length) for one in some])
-        except UnreadableFile:
-            continue  # who reads it says so
+        parts = tree.ranges(path, held.status[path], [(one.offset, one.length) for one in some])
         if parts is None:
             return None
         for one, buffer in zip(some, parts, strict=True):

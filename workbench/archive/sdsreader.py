@@ -173,6 +173,9 @@ class SdsReader:
         ------
         Unavailable
             If a file changes faster than it can be read.
+        UnreadableFile
+            If a file cannot be read, and nobody has asked for it before: of what
+            is in it nothing can be said.
         """
         chosen = Selection.parse(selection) if isinstance(selection, str) else selection
         start, end = chosen.span
