@@ -124,6 +124,16 @@ def test_an_index_of_an_older_version_is_made_anew(archive) -> None:
         assert base.execute("SELECT count(*) FROM file").fetchone() == (1,)
 
 
+def test_spans_that_are_damaged_in_the_index_are_made_anew(archive) -> None:
+    put(archive, 0, trace(100))
+    archive.get_spans(*ALL)
+    with closing(sqlite3.connect(archive.index.path)) as base, base:
+        base.execute("UPDATE file SET spans = x'0102'")
+    with listen() as heard:
+        assert times(archive.get_spans(*ALL)) == [(0, 0.99, 100)]
+    assert ["the index was damaged" in said.problem for said in heard.notices] == [True]
+
+
 def test_channels_that_share_a_file_are_told_apart() -> None:
     """Records of several channels in turn are still one span each."""
     parts = [mseed(trace(100, MIDNIGHT + k, seed_id=f"XX.ABC..HH{code}")) for k in range(5) for code in "ENZ"]

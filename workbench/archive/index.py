@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from workbench.archive.entries import Entry, entry, keep
 from workbench.archive.files import lock, make_folder, trouble
 from workbench.archive.layout import DayFile
-from workbench.archive.packed import Parts, unpack
+from workbench.archive.packed import Parts, damaged, unpack
 from workbench.archive.records import Fault
 from workbench.archive.spans import Row
 from workbench.archive.stretches import Stretch
@@ -368,7 +368,10 @@ def _packed(base: sqlite3.Connection, wanted: dict[str, DayFile], *, current: bo
     known = _known(base, list(wanted), "spans")
     if current and not all(_is(known.get(path), file) for path, file in wanted.items()):
         return None
-    return [(file.id, known[path][0]) for path, file in wanted.items() if path in known]
+    parts = [(file.id, known[path][0]) for path, file in wanted.items() if path in known]
+    if damaged(parts):
+        raise sqlite3.DatabaseError("spans are cut off")
+    return parts
 
 
 def _current(base: sqlite3.Connection) -> bool:

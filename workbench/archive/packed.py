@@ -12,7 +12,7 @@ from workbench.archive.spans import KINDS, Row, cut, table, to_spans
 from workbench.maths.availability import GRID_NS
 from workbench.nouns import Spans
 
-__all__ = ["Parts", "pack", "unpack", "unpack_table"]
+__all__ = ["Parts", "damaged", "pack", "unpack", "unpack_table"]
 
 Parts = Sequence[tuple[str, bytes]]
 """SEED id and packed spans of each of some files."""
@@ -23,6 +23,11 @@ _PACKED = np.dtype(list(KINDS.items()))
 def pack(rows: Iterable[Row]) -> bytes:
     """Return rows of one channel as bytes."""
     return np.array([row[1:] for row in rows], _PACKED).tobytes()
+
+
+def damaged(parts: Parts) -> bool:
+    """Tell whether there is something that `pack` never makes."""
+    return any(len(content) % _PACKED.itemsize for _, content in parts)
 
 
 def unpack(parts: Parts, start: int, end: int) -> list[Row]:
