@@ -25,6 +25,12 @@ def arrays(found, step=STEP):
     return start, start + (n - 1) * step, n, np.full(len(found), 1e9 / step)
 
 
+def alone(start, *more):
+    """Return what is measured of one channel."""
+    gaps, overlaps, samples = availability(np.array([0, len(start)]), start, *more)
+    return gaps[:, 0], overlaps[:, 0], samples[0]
+
+
 def runs(flags):
     """Return how many runs of True there are, and the longest."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], flags, [False])).astype(int)))
@@ -39,7 +45,7 @@ def test_agrees_with_counting_slot_by_slot(found, cuts):
     for first, number in found:
         covers[first : first + number] += 1
     edges = np.array(cuts) * STEP
-    gaps, _, samples = availability(*arrays(found), edges)
+    gaps, _, samples = alone(*arrays(found), edges)
     for window, (begin, stop) in enumerate(pairwise(cuts)):
         inside = covers[begin:stop]
         number, longest = runs(inside == 0)
@@ -53,11 +59,23 @@ def test_windows_do_not_depend_on_each_other(found, cuts, shift):
     """However the time is cut, a window holds the same; half a sample from the grid of the samples too."""
     columns = arrays(found)
     whole = np.arange(-10, 401) * STEP + shift * STEP // 80
-    wanted = availability(*columns, whole)
+    wanted = alone(*columns, whole)
     edges = sorted({0, len(whole) - 1, *(cut + 10 for cut in cuts)})
-    parts = [availability(*columns, whole[first : stop + 1]) for first, stop in pairwise(edges)]
+    parts = [alone(*columns, whole[first : stop + 1]) for first, stop in pairwise(edges)]
     for number, one in enumerate(wanted):
         np.testing.assert_array_equal(np.concatenate([part[number] for part in parts], axis=-1), one)
+
+
+@settings(max_examples=100, deadline=None)
+@given(some.lists(spans, min_size=1, max_size=5), some.lists(some.integers(0, 400), min_size=2, unique=True))
+def test_channels_do_not_depend_on_each_other(channels, cuts):
+    columns = [arrays(found) for found in channels]
+    edges = np.array(sorted(cuts)) * STEP
+    bounds = np.cumsum([0, *map(len, channels)])
+    together = availability(bounds, *map(np.concatenate, zip(*columns, strict=True)), edges)
+    for row, column in enumerate(columns):
+        for one, wanted in zip(together, alone(*column, edges), strict=True):
+            np.testing.assert_array_equal(one[..., row, :], wanted)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +86,7 @@ def test_half_a_sample_is_tolerated(late, gap, overlap):
     start = np.array([0, 10 * STEP + round(late * STEP)])
     end = start + 9 * STEP
     edges = np.array([0, int(end[-1]) + STEP])
-    gaps, overlaps, samples = availability(start, end, np.array([10, 10]), np.full(2, 1e9 / STEP), edges)
+    gaps, overlaps, samples = alone(start, end, np.array([10, 10]), np.full(2, 1e9 / STEP), edges)
     assert (gaps[0, 0], overlaps[0, 0], samples[0]) == (gap, overlap, 20)
     assert gaps[2, 0] == gap * round(late * STEP)
     assert overlaps[2, 0] == overlap * round(-late * STEP)
@@ -77,7 +95,7 @@ def test_half_a_sample_is_tolerated(late, gap, overlap):
 @pytest.mark.parametrize(("away", "gaps"), [(0.0, 0), (0.5, 0), (0.51, 1), (-0.5, 0)])
 def test_half_a_sample_is_tolerated_at_the_edges_of_a_window(away, gaps):
     start = np.array([round(away * STEP)])
-    found, _, samples = availability(
+    found, _, samples = alone(
         start, start + 9 * STEP, np.array([10]), np.array([1e9 / STEP]), np.array([0, 10 * STEP])
     )
     assert found[0, 0] == gaps
@@ -88,7 +106,7 @@ def test_each_stretch_that_begins_while_another_lasts_is_an_overlap():
     """Three copies are two overlaps, however many records each of them is of."""
     copies = [(first, 10) for first in range(0, 50, 10) for _ in range(3)]
     edges = np.array([0, 25, 50]) * STEP
-    gaps, overlaps, samples = availability(*arrays(copies), edges)
+    gaps, overlaps, samples = alone(*arrays(copies), edges)
     assert gaps[0].tolist() == [0, 0]
     assert overlaps.tolist() == [[2, 2], [25 * STEP] * 2, [50 * STEP] * 2]
     assert samples.tolist() == [75, 75]
@@ -105,7 +123,7 @@ def test_spans_of_another_rate_do_not_continue_a_chain():
     start = np.array([0, 10]) * 1_000_000_000
     end = np.array([9, 19]) * 1_000_000_000
     assert len(chains(start, end, np.array([1e9, 0.5e9]))[0]) == 2
-    gaps, overlaps, _ = availability(start, end, np.array([10, 19]), np.array([1.0, 2.0]), start)
+    gaps, overlaps, _ = alone(start, end, np.array([10, 19]), np.array([1.0, 2.0]), start)
     assert (gaps[0, 0], overlaps[0, 0]) == (0, 0)
 
 
@@ -121,7 +139,7 @@ def test_samples_that_headers_round_down_are_on_time(rate):
 
 def test_without_spans_each_window_is_one_gap():
     none = np.array([], np.int64)
-    gaps, overlaps, samples = availability(none, none, none, np.array([]), np.array([0, 5, 7]))
+    gaps, overlaps, samples = alone(none, none, none, np.array([]), np.array([0, 5, 7]))
     assert gaps.tolist() == [[1, 1], [5, 2], [5, 2]]
     assert not overlaps.any()
     assert not samples.any()

@@ -22,12 +22,14 @@ _CODES = ["network", "station", "location", "channel"]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Held:
-    """The spans of one channel, by start.
+    """The spans of channels: of one after the other, each by start.
 
     Attributes
     ----------
-    id : str
-        SEED id.
+    ids : list of str
+        SEED ids.
+    bounds : ndarray of int, shape (n_channels + 1,)
+        From which span on those of a channel are, and before which.
     start, end : ndarray of int, shape (n_spans,)
         First and last sample, ns since 1970.
     rate : ndarray, shape (n_spans,)
@@ -35,17 +37,25 @@ class Held:
     samples, records : ndarray of int, shape (n_spans,)
     """
 
-    id: str
+    ids: list[str]
+    bounds: npt.NDArray[np.intp]
     start: npt.NDArray[np.int64]
     end: npt.NDArray[np.int64]
     rate: npt.NDArray[np.float64]
     samples: npt.NDArray[np.int64]
     records: npt.NDArray[np.int64]
 
-    def part(self, wanted: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Held:
-        """Return some of the spans."""
+    @property
+    def number(self) -> npt.NDArray[np.intp]:
+        """Which channel each span is of."""
+        return np.repeat(np.arange(len(self.ids)), np.diff(self.bounds))
+
+    def part(self, wanted: npt.NDArray[np.bool_]) -> Held:
+        """Return some of the spans, and the channels that still have some."""
+        channels, first = np.unique(self.number[wanted], return_index=True)
         return Held(
-            self.id,
+            [self.ids[channel] for channel in channels],
+            np.append(first, np.count_nonzero(wanted)),
             self.start[wanted],
             self.end[wanted],
             self.rate[wanted],
@@ -54,41 +64,48 @@ class Held:
         )
 
 
-def by_channel(spans: Spans) -> list[Held]:
+def by_channel(spans: Spans) -> Held:
     """Group spans by SEED id; rows that cannot be true are left out and named."""
-    if not len(spans):
-        return []
     codes, number = spans.channels()
-    names = [".".join(code) for code in codes]
-    whole = Held(
-        "",
-        spans.column("time").view(np.int64),
-        spans.column("end").view(np.int64),
-        spans.column("sampling_rate"),
-        spans.column("samples"),
-        spans.column("records"),
-    )
     # Rows come by time, and stay so within their channel.
     order = np.argsort(number, kind="stable")
-    bounds = np.searchsorted(number[order], np.arange(len(names) + 1))
-    whole = whole.part(order)
-    # Mostly all is well, and that is seen at once for all of them.
-    well = bool(_good(whole).all()) and np.ptp(whole.rate) <= _ONE_RATE * whole.rate.min()
-    found = []
-    for name, first, stop in zip(names, bounds[:-1], bounds[1:], strict=True):
-        some = slice(first, stop)
-        held = Held(
-            name,
-            whole.start[some],
-            whole.end[some],
-            whole.rate[some],
-            whole.samples[some],
-            whole.records[some],
+    sizes = np.bincount(number, minlength=len(codes))
+    held = Held(
+        [".".join(codes[channel]) for channel in np.flatnonzero(sizes)],
+        np.append(0, np.cumsum(sizes[sizes > 0])),
+        spans.column("time").view(np.int64)[order],
+        spans.column("end").view(np.int64)[order],
+        spans.column("sampling_rate")[order],
+        spans.column("samples")[order],
+        spans.column("records")[order],
+    )
+    good = np.isfinite(held.rate) & (held.rate > 0) & (held.samples > 0) & (held.end >= held.start)
+    if not good.all():
+        for channel, number_bad in zip(*np.unique(held.number[~good], return_counts=True), strict=True):
+            notice(
+                held.ids[channel],
+                f"has {number_bad} spans that end before they begin, or without samples or sampling rate",
+                "They are left out; make the table anew.",
+            )
+        held = held.part(good)
+    # Mostly there is one for all of them, and that is seen at once.
+    if len(held.rate) and np.ptp(held.rate) > _ONE_RATE * held.rate.min():
+        _name_rates(held)
+    return held
+
+
+def _name_rates(held: Held) -> None:
+    """Name the channels that have several sampling rates."""
+    firsts = held.bounds[:-1]
+    least, most = np.minimum.reduceat(held.rate, firsts), np.maximum.reduceat(held.rate, firsts)
+    for channel in np.flatnonzero(most - least > _ONE_RATE * most):
+        rates = np.unique(held.rate[held.bounds[channel] : held.bounds[channel + 1]])
+        notice(
+            held.ids[channel],
+            f"has several sampling rates ({', '.join(f'{rate:g}' for rate in rates)} Hz)",
+            "Each span is taken with its own; check the digitiser's settings.",
+            loss=False,
         )
-        held = held if well else _sensible(held)
-        if len(held.start):
-            found.append(held)
-    return found
 
 
 def of_waveforms(waveforms: Waveforms) -> Spans:
@@ -111,30 +128,3 @@ def of_waveforms(waveforms: Waveforms) -> Spans:
             for part in parts
         ]
     return Spans(pd.DataFrame(rows)) if rows else Spans()
-
-
-def _good(held: Held) -> npt.NDArray[np.bool_]:
-    found: npt.NDArray[np.bool_] = (
-        np.isfinite(held.rate) & (held.rate > 0) & (held.samples > 0) & (held.end >= held.start)
-    )
-    return found
-
-
-def _sensible(held: Held) -> Held:
-    good = _good(held)
-    if not good.all():
-        notice(
-            held.id,
-            f"has {int((~good).sum())} spans that end before they begin, or without samples or sampling rate",
-            "They are left out; make the table anew.",
-        )
-        held = held.part(good)
-    if len(held.rate) and np.ptp(held.rate) > _ONE_RATE * held.rate.max():
-        listed = ", ".join(f"{rate:g}" for rate in np.unique(held.rate))
-        notice(
-            held.id,
-            f"has several sampling rates ({listed} Hz)",
-            "Each span is taken with its own; check the digitiser's settings.",
-            loss=False,
-        )
-    return held

@@ -11,7 +11,7 @@ from obspy import UTCDateTime
 from workbench.errors import InvalidSetting, ResourceExceeded
 from workbench.maths.availability import GRID_NS
 
-__all__ = ["divided", "edges", "moment", "nanoseconds", "on_time", "parts_of", "time_axis"]
+__all__ = ["divided", "early", "edges", "moment", "nanoseconds", "on_time", "parts_of", "time_axis"]
 
 _MOST = 50_000_000
 """Most windows of all channels: beyond, a setting is wrong, or memory is not enough."""
@@ -129,7 +129,12 @@ def parts_of(edges: npt.NDArray[np.int64], part: int) -> npt.NDArray[np.int64]:
 
 def on_time(time: int, rate: float) -> int:
     """Return the latest time that a header may have meant by a time of a sample, ns."""
-    return time + int(min(GRID_NS, 0.25e9 / rate))
+    return time + int(early(np.float64(rate)))
+
+
+def early(rate: npt.NDArray[np.float64] | np.float64) -> npt.NDArray[np.int64]:
+    """Return by how much the time in a header may be early at sampling rates (Hz), ns."""
+    return np.minimum(GRID_NS, 0.25e9 / rate).astype(np.int64)
 
 
 def time_axis(edges: npt.NDArray[np.int64], window: int) -> tuple[str, Any, dict[str, Any]]:

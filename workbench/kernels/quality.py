@@ -104,7 +104,7 @@ def completeness(
     length = nanoseconds(name, "window", window)
     begin, end = moment(name, "starttime", starttime), moment(name, "endtime", endtime)
     found = by_channel(spans if isinstance(spans, Spans) else of_waveforms(spans))
-    if not found:
+    if not found.ids:
         raise NoData("the spans", "hold nothing", "Check the selection and the time span.")
     return measured(name, found, length, begin, end)
 

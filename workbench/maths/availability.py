@@ -1,4 +1,4 @@
-"""Gaps, overlaps and samples of one channel, window by window.
+"""Gaps, overlaps and samples of channels, window by window.
 
 Times are integer nanoseconds, so that nothing depends on the order or on the
 cut of the data.  A sample covers the time until the next one is due.
@@ -131,10 +131,27 @@ def _count(start, end, n, step, edges, samples):  # type: ignore[no-untyped-def]
             window += 1
 
 
+@njit(cache=True, nogil=True)
+def _measure(bounds, start, end, n, rate, edges, gaps, overlaps, samples):  # type: ignore[no-untyped-def]
+    most = np.diff(bounds).max()
+    begins, stops, steps = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most)
+    for row in range(bounds.size - 1):
+        some = slice(bounds[row], bounds[row + 1])
+        step = 1e9 / rate[some]
+        count = _chains(start[some], end[some], step, begins, stops, steps)
+        _sweep(begins[:count], stops[:count], steps[:count], edges, gaps[:, row], overlaps[:, row])
+        _count(start[some], end[some], n[some], step, edges, samples[row])
+
+
 def availability(
-    start: Integers, end: Integers, n: Integers, rate: npt.NDArray[np.float64], edges: Integers
+    bounds: npt.NDArray[np.intp],
+    start: Integers,
+    end: Integers,
+    n: Integers,
+    rate: npt.NDArray[np.float64],
+    edges: Integers,
 ) -> tuple[Integers, Integers, Integers]:
-    """Measure the windows of one channel.
+    """Measure the windows of each channel.
 
     What is off by half a sample or less is neither a gap nor an overlap, also
     at the edges of a window.  Each stretch that begins while another lasts is
@@ -142,8 +159,10 @@ def availability(
 
     Parameters
     ----------
+    bounds : ndarray, shape (n_channels + 1,)
+        Of the spans of the channels: from which on, and before which.
     start, end : ndarray, shape (n_spans,)
-        First and last sample, ns, by start.
+        First and last sample, ns, by start within a channel.
     n : ndarray, shape (n_spans,)
         Samples.
     rate : ndarray, shape (n_spans,)
@@ -153,9 +172,9 @@ def availability(
 
     Returns
     -------
-    gaps, overlaps : ndarray, shape (3, n_windows)
+    gaps, overlaps : ndarray, shape (3, n_channels, n_windows)
         How many, the longest and all of them, ns.
-    samples : ndarray, shape (n_windows,)
+    samples : ndarray, shape (n_channels, n_windows)
         Samples, those that are there twice counted twice.
 
     Examples
@@ -164,14 +183,13 @@ def availability(
 
     >>> times = np.array([0, 6, 10]) * 1_000_000_000
     >>> spans = times[:2], np.array([3, 9]) * 1_000_000_000, np.array([4, 4]), np.ones(2)
-    >>> gaps, overlaps, samples = availability(*spans, np.array([0, 5, 10]) * 1_000_000_000)
-    >>> gaps.tolist(), samples.tolist()
-    ([[1, 1], [1000000000, 1000000000], [1000000000, 1000000000]], [4, 4])
+    >>> windows = np.array([0, 5, 10]) * 1_000_000_000
+    >>> gaps, overlaps, samples = availability(np.array([0, 2]), *spans, windows)
+    >>> gaps[:, 0].tolist(), samples.tolist()
+    ([[1, 1], [1000000000, 1000000000], [1000000000, 1000000000]], [[4, 4]])
     """
-    gaps = np.zeros((3, len(edges) - 1), np.int64)
-    overlaps = np.zeros_like(gaps)
-    samples = np.zeros(len(edges) - 1, np.int64)
-    step = 1e9 / rate
-    _sweep(*chains(start, end, step), edges, gaps, overlaps)
-    _count(start, end, n, step, edges, samples)
+    shape = len(bounds) - 1, len(edges) - 1
+    gaps, overlaps = np.zeros((3, *shape), np.int64), np.zeros((3, *shape), np.int64)
+    samples = np.zeros(shape, np.int64)
+    _measure(bounds, start, end, n, rate, edges, gaps, overlaps, samples)
     return gaps, overlaps, samples
