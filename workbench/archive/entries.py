@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 from workbench.archive import stretches
@@ -33,15 +34,15 @@ class Entry:
     status : Status
     settled : bool
         Whether another content would have another status.
-    stretches : list of tuple
-        As `workbench.archive.stretches.rows` returns them.
+    stretches : list of list
+        As `workbench.archive.stretches.columns` returns them.
     spans : list of Row
     faults : list of Fault
     """
 
     status: Status
     settled: bool
-    stretches: list[tuple[Any, ...]]
+    stretches: list[list[Any]]
     spans: list[Row]
     faults: list[Fault]
 
@@ -49,7 +50,7 @@ class Entry:
 def entry(headers: Headers) -> Entry:
     """Return what the index keeps of the headers of a file: some rows for thousands of records."""
     scan = headers.scan
-    return Entry(headers.status, headers.settled, stretches.rows(scan), successions(scan), scan.faults)
+    return Entry(headers.status, headers.settled, stretches.columns(scan), successions(scan), scan.faults)
 
 
 def keep(base: sqlite3.Connection, fresh: list[tuple[str, Entry | None]]) -> None:
@@ -71,10 +72,12 @@ def keep(base: sqlite3.Connection, fresh: list[tuple[str, Entry | None]]) -> Non
         for path, found in fresh
         if found is not None
     ]
-    base.executemany(
-        "INSERT INTO stretch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
-        [(number, *row) for number, found in numbered for row in found.stretches],
-    )
+    for number, found in numbered:
+        base.executemany(
+            "INSERT INTO stretch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            # It ends with the stretches, as the number does not.
+            zip(repeat(number), *found.stretches, strict=False),
+        )
     base.executemany(
         "INSERT INTO fault VALUES (?, ?, ?, ?)",
         [(number, one.offset, one.length, one.problem) for number, found in numbered for one in found.faults],

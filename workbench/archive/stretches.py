@@ -12,7 +12,7 @@ import numpy.typing as npt
 from workbench.archive.records import Scan
 from workbench.maths import follow
 
-__all__ = ["Stretch", "digest", "rows", "stretches"]
+__all__ = ["Stretch", "columns", "digest", "stretches"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +57,16 @@ class Stretch:
 
 def stretches(path: str, scan: Scan) -> list[Stretch]:
     """Group the records of a file: as long as they follow each other, in each 256 KiB of it."""
-    return [Stretch(path, *row) for row in rows(scan)]
+    return [Stretch(path, *row) for row in zip(*columns(scan), strict=True)]
 
 
-def rows(scan: Scan) -> list[tuple[Any, ...]]:
-    """Return what `stretches` returns, as plain values and without the path."""
+def columns(scan: Scan) -> list[list[Any]]:
+    """Return the plain values of each attribute of `stretches`, from the offset to the leap second."""
     found, rates = follow.stretches(scan.records)
-    ids = scan.ids
-    return [
-        (offset, length, ids[channel], start, end, rate, n, record_length, encoding, leap)
-        for (offset, length, channel, start, end, n, record_length, encoding, leap), rate in zip(
-            found.tolist(), rates.tolist(), strict=True
-        )
-    ]
+    # Thousands of rows for a moment are work for the garbage collector, and columns are not.
+    offset, length, channel, *times, n, record_length, encoding, leap = found.T.tolist()
+    ids = [scan.ids[number] for number in channel]
+    return [offset, length, ids, *times, rates.tolist(), n, record_length, encoding, leap]
 
 
 def digest(seed_id: str, start: int, rate: float, samples: npt.NDArray[np.generic]) -> str:
