@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pytest
+from obspy import Stream
 
 from tests.archive.conftest import MIDNIGHT, everything, mseed, trace
 from workbench.archive import Archive, Selection
 from workbench.archive.check import check
+from workbench.archive.events import EventFilter, events_in
 from workbench.archive.files import replace_file
 from workbench.archive.records import scan
+from workbench.archive.stations import stations_in
+from workbench.archive.trees import Local
 from workbench.errors import ResourceExceeded, Unavailable
+from workbench.notices import listen
 
 WRITER = """
 import os, signal, sys
@@ -174,3 +182,115 @@ def test_new_files_have_the_rights_that_the_user_gives(archive) -> None:
         os.umask(mask)
     (file,) = archive.files(Selection())
     assert (archive.root / file.path).stat().st_mode & 0o777 == 0o640
+
+
+LOOK = """
+import json, os, sys
+from workbench.archive import Archive
+from workbench.notices import listen
+
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setresgid(65534, 65534, 65534)
+    os.setresuid(65534, 65534, 65534)
+archive = Archive(sys.argv[1], index=sys.argv[2])
+answers = []
+for codes in (("*", "*", "*", "*"), ("XX", "ABC", "", "HHZ")):
+    with listen() as heard:
+        found = archive.get_spans(*codes, 0, 2e9)
+    said = sorted({(one.subject, one.problem, one.loss) for one in heard.notices})
+    answers.append((sorted(set(found.table["station"])), said))
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture
+def reached():
+    """An archive of two stations that everybody can reach, and how another account finds it."""
+    root = Path(tempfile.mkdtemp(prefix="wbt-", dir="/var/tmp"))
+    root.chmod(0o777)
+    archive = Archive(root / "archive")
+    archive.write(Stream([trace(100), trace(100, seed_id="XX.B..HHZ")]))
+
+    def look() -> list[object]:
+        index = root / f"{len(list(root.iterdir()))}.sqlite"
+        done = subprocess.run(
+            [sys.executable, "-c", LOOK, str(archive.root), str(index)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=root,
+        )
+        assert done.returncode == 0, done.stderr
+        return list(json.loads(done.stdout))
+
+    yield archive, look
+    shutil.rmtree(root)
+
+
+@pytest.mark.parametrize(
+    ("below", "rights", "missed"),
+    [
+        ("2020/XX/ABC", 0, "2020/XX/ABC/HHZ.D"),
+        ("2020/XX/ABC/HHZ.D", 0, "2020/XX/ABC/HHZ.D"),
+    ],
+)
+def test_a_folder_that_is_closed_is_named(reached, below, rights, missed) -> None:
+    """To who asks for its channel it is a loss, and to others what a site does not show to everybody."""
+    archive, look = reached
+    assert look() == [[["ABC", "B"], []], [["ABC"], []]]
+    (archive.root / below).chmod(rights)
+    hidden = [
+        "*.*.*.*@1970-01-01T00:00:00/2033-05-18T03:33:20",
+        f"touches folders that are closed to you: {archive.root / below}",
+        False,
+    ]
+    lost = [str(archive.root / missed), "cannot be read: Permission denied", True]
+    assert look() == [[["B"], [hidden]], [[], [lost]]]
+    (archive.root / below).chmod(0o755)
+    assert look() == [[["ABC", "B"], []], [["ABC"], []]]
+
+
+def test_files_that_have_names_and_no_more_are_one_notice(reached) -> None:
+    archive, look = reached
+    archive.write(trace(100, MIDNIGHT + 86400))
+    folder = archive.root / "2020/XX/ABC/HHZ.D"
+    folder.chmod(0o444)
+    lost = [str(folder), "cannot be read: Permission denied", True]
+    assert look() == [[["B"], [lost]], [[], [lost]]]
+
+
+def test_metadata_that_are_closed_are_named(tmp_path) -> None:
+    class Shut(Local):
+        def names(self, folder: str) -> list[str]:
+            raise PermissionError(13, "Permission denied", folder)
+
+    with listen() as heard:
+        assert not stations_in(Shut(tmp_path), Selection()).networks
+        assert not events_in(Shut(tmp_path), EventFilter())
+    assert [said.problem for said in heard.notices] == ["cannot be read: Permission denied"] * 2
+
+
+@pytest.mark.parametrize("below", ["2020/XX/ABC", "2020/XX/ABC/HHZ.D/XX.ABC..HHZ.D.2020.061"])
+def test_a_link_that_leads_to_nothing_is_named(archive, tmp_path, below) -> None:
+    archive.write(Stream([trace(100), trace(100, seed_id="XX.B..HHZ")]))
+    assert len(everything(archive)) == 2
+    place, disk = archive.root / below, tmp_path / "disk"
+    place.rename(disk)
+    place.symlink_to(disk)
+    assert len(everything(archive)) == 2
+    disk.rename(tmp_path / "unmounted")
+    with listen() as heard:
+        assert [one.stats.station for one in everything(archive)] == ["B"]
+    assert {(said.subject, said.problem) for said in heard.notices} == {
+        (str(place), f"cannot be read: it is a link to {disk}, which is not there")
+    }
+
+
+def test_of_what_is_simply_not_there_nothing_is_said(archive) -> None:
+    archive.write(trace(100))
+    (archive.root / "2019").write_text("no folder")
+    with listen() as heard:
+        assert not archive.get_waveforms("XX", "NONE", "", "HHZ", MIDNIGHT, MIDNIGHT + 60)
+        assert not archive.get_waveforms("XX", "ABC", "", "HHZ", MIDNIGHT - 86400 * 80, MIDNIGHT - 86400 * 70)
+    assert not heard.notices

@@ -17,7 +17,7 @@ from obspy.core.event import Event, Origin
 from obspy.geodetics import locations2degrees
 
 from workbench.archive.files import lock, replace_file, trouble
-from workbench.archive.trees import Local, Tree
+from workbench.archive.trees import Local, Tree, names_in
 from workbench.errors import UnreadableFile
 from workbench.identifiers import public_id
 from workbench.notices import notice
@@ -145,7 +145,7 @@ def events_in(tree: Tree, wanted: EventFilter) -> Catalog:
     A file that cannot be read is a notice.
     """
     found: dict[str, Event] = {}
-    for name in tree.names(_FOLDER):
+    for name in names_in(tree, _FOLDER):
         if not name.endswith(".xml"):
             continue
         path = f"{_FOLDER}/{name}"

@@ -19,9 +19,10 @@ from typing import NamedTuple
 
 from obspy import UTCDateTime
 
-from workbench.archive.selection import Selection
-from workbench.archive.trees import Tree, named, tree_of
+from workbench.archive.selection import Selection, literal
+from workbench.archive.trees import UNREADABLE, Tree, named, tree_of
 from workbench.errors import BadInput
+from workbench.notices import notice
 
 __all__ = ["DAY_NS", "DayFile", "check_id", "day_file", "day_files", "day_of", "parse", "place"]
 
@@ -122,15 +123,50 @@ def day_files(root: Path | Tree, selection: Selection, *, margin: int = 1) -> It
     first = -(10**6) if selection.starttime is None else day_of(selection.starttime.ns) - margin
     last = 10**6 if selection.endtime is None else day_of(selection.endtime.ns) + margin
     folders = ",".join(f"{code}.D" for code in selection.channel.split(","))
-    for year in named(tree, "", "*"):
+    closed = _Closed(tree)
+    for year in closed.named("", "*"):
         ends = _endings(int(year), first, last) if len(year) == 4 and year.isdigit() else {}
         if not ends:
             continue
-        for network in named(tree, year, selection.network):
-            for station in named(tree, f"{year}/{network}", selection.station):
+        for network in closed.named(year, selection.network):
+            for station in closed.named(f"{year}/{network}", selection.station):
                 below = f"{year}/{network}/{station}"
-                for folder in named(tree, below, folders):
-                    yield from _in_folder(tree, f"{below}/{folder}", selection, ends)
+                for folder in closed.named(below, folders):
+                    yield from _in_folder(closed, f"{below}/{folder}", selection, ends)
+    closed.say(selection)
+
+
+class _Closed:
+    """Folders of a tree, as far as they are open to whoever asks."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self.met: list[str] = []
+
+    def named(self, folder: str, pattern: str = "*") -> list[str]:
+        """Return what is in a folder and named as a pattern says, sorted."""
+        try:
+            return named(self.tree, folder, pattern)
+        except PermissionError:
+            self.met.append(self.tree.full(folder))
+            return []
+
+    def say(self, selection: Selection) -> None:
+        """Tell of the closed folders: who asks for a channel by its name misses it.
+
+        To others they are what a site does not show to everybody.
+        """
+        if all(literal(code) for code in (selection.network, selection.station, selection.channel)):
+            for folder in self.met:
+                notice(folder, f"{UNREADABLE}Permission denied", "Check who may read it.")
+        elif self.met:
+            more = f" and {len(self.met) - 3} more" if len(self.met) > 3 else ""
+            notice(
+                str(selection),
+                f"touches folders that are closed to you: {', '.join(self.met[:3])}{more}",
+                "Ask whoever looks after the archive, if you need them.",
+                loss=False,
+            )
 
 
 def day_file(root: Path | Tree, path: str) -> DayFile | None:
@@ -141,10 +177,12 @@ def day_file(root: Path | Tree, path: str) -> DayFile | None:
     return next(_there(tree_of(root), [(path, found[0], found[1])]), None)
 
 
-def _in_folder(tree: Tree, folder: str, selection: Selection, ends: Mapping[str, int]) -> Iterator[DayFile]:
+def _in_folder(
+    closed: _Closed, folder: str, selection: Selection, ends: Mapping[str, int]
+) -> Iterator[DayFile]:
     wanted = []
     ids: dict[str, str | None] = {}
-    for name in tree.names(folder):
+    for name in closed.named(folder):
         # Of a year only the days asked for are looked at any closer.
         day = ends.get(name[-9:])
         if day is None:
@@ -156,7 +194,7 @@ def _in_folder(tree: Tree, folder: str, selection: Selection, ends: Mapping[str,
         seed_id = ids[before]
         if seed_id is not None:
             wanted.append((f"{folder}/{name}", seed_id, day))
-    return _there(tree, wanted)
+    return _there(closed.tree, wanted)
 
 
 def _id_in(path: str, selection: Selection) -> str | None:

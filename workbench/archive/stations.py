@@ -22,7 +22,7 @@ from obspy.core.inventory import Channel, Network, Station
 from workbench.archive.files import lock, replace_file, trouble
 from workbench.archive.layout import check_id
 from workbench.archive.selection import Selection, matches
-from workbench.archive.trees import Local, Tree
+from workbench.archive.trees import Local, Tree, names_in
 from workbench.errors import BadInput, UnreadableFile, WorkbenchError
 from workbench.notices import notice
 
@@ -131,7 +131,7 @@ def stations_in(tree: Tree, selection: Selection, level: Level = "response") -> 
 def station_files(tree: Tree, selection: Selection) -> list[str]:
     """Return the StationXML files of an archive that may tell of the selected stations."""
     found = []
-    for name in tree.names(_FOLDER):
+    for name in names_in(tree, _FOLDER):
         stem, _, ending = name.rpartition(".")
         codes = stem.split(".")
         # Somebody may have put a whole network into one file.

@@ -11,7 +11,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader, FileIO
 from pathlib import Path
@@ -24,8 +24,9 @@ from workbench.archive.records import Scan, scan, scan_file
 from workbench.archive.selection import literal, matches
 from workbench.errors import UnreadableFile
 from workbench.maths.shares import CORES
+from workbench.notices import notice
 
-__all__ = ["SETTLED_S", "UNREADABLE", "Headers", "Local", "Status", "Tree", "named", "tree_of"]
+__all__ = ["SETTLED_S", "UNREADABLE", "Headers", "Local", "Status", "Tree", "named", "names_in", "tree_of"]
 
 Status = tuple[int, int, int]
 """Size, time of change (ns since 1970), and a number that another file at the same place does not have."""
@@ -70,7 +71,13 @@ class Tree(Protocol):
         ...
 
     def names(self, folder: str) -> list[str]:
-        """Return what is in a folder, sorted; nothing if there is no such folder."""
+        """Return what is in a folder, sorted; nothing if there is no such folder.
+
+        Raises
+        ------
+        PermissionError
+            If it is closed to whoever asks.
+        """
         ...
 
     def has(self, path: str) -> bool:
@@ -132,24 +139,38 @@ class Local:
         return str(self.root / path)
 
     def names(self, folder: str) -> list[str]:
-        """Return what is in a folder, sorted."""
+        """Return what is in a folder, sorted; what fails but for its rights is a notice."""
         try:
             return sorted(os.listdir(f"{self.root}/{folder}"))  # noqa: PTH208
-        except OSError:
+        except PermissionError:
+            raise
+        except OSError as error:
+            self._name_missing(folder, error)
             return []
 
     def has(self, path: str) -> bool:
-        """Tell whether there is such a file or folder."""
-        return os.path.exists(f"{self.root}/{path}")  # noqa: PTH110
+        """Tell whether there is such a file or folder; what is out of reach is a notice."""
+        try:
+            os.stat(f"{self.root}/{path}")  # noqa: PTH116
+        except OSError as error:
+            self._name_missing(path, error)
+            return False
+        return True
 
     def statuses(self, paths: Sequence[str]) -> Iterator[Status | None]:
-        """Go through the status of each file, None for those that are gone, or out of reach."""
+        """Go through the status of each file, None for those that are gone; out of reach is a notice."""
         root = str(self.root)
+        shut = ""
         for path in paths:
             try:
                 # There are thousands, and a Path costs ten times what this does.
                 yield _status(os.stat(f"{root}/{path}"))  # noqa: PTH116
-            except OSError:
+            except OSError as error:
+                folder = path.rpartition("/")[0] if isinstance(error, PermissionError) else ""
+                # Of all files of a folder that is closed there is the same to say.
+                if not folder or folder != shut:
+                    self._name_missing(folder or path, error)
+                shut = folder
                 yield None
 
     def headers(self, path: str) -> Headers | None:
@@ -234,6 +255,20 @@ class Local:
             self.full(path), f"{UNREADABLE}{error.strerror}", "Check who may read it, and the disk."
         )
 
+    def _name_missing(self, path: str, error: OSError) -> None:
+        """Name what is there and out of reach; of what is simply not there is nothing to say."""
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            found = self._unreadable(path, error)
+            notice(found.subject, found.problem, found.remedy)
+            return
+        with suppress(OSError):
+            leads = (self.root / path).readlink()
+            notice(
+                self.full(path),
+                f"{UNREADABLE}it is a link to {leads}, which is not there",
+                "Mount what it leads to, or remove the link.",
+            )
+
 
 def _room(size: int) -> npt.NDArray[np.uint8]:
     """Return room for so many bytes, the same for one thread as long as it is enough."""
@@ -253,7 +288,17 @@ def named(tree: Tree, folder: str, pattern: str) -> list[str]:
     fixed = literal(pattern)
     if fixed is not None:
         return sorted(name for name in set(fixed) if tree.has(f"{folder}/{name}" if folder else name))
-    return [name for name in tree.names(folder) if matches(name, pattern)]
+    found = tree.names(folder)
+    return found if pattern == "*" else [name for name in found if matches(name, pattern)]
+
+
+def names_in(tree: Tree, folder: str) -> list[str]:
+    """Return what is in a folder, sorted; one that is closed is a notice."""
+    try:
+        return tree.names(folder)
+    except PermissionError:
+        notice(tree.full(folder), f"{UNREADABLE}Permission denied", "Check who may read it.")
+        return []
 
 
 def _at_once(path: str, flags: int) -> int:
