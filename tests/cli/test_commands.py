@@ -9,10 +9,14 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import pytest
 
+from workbench import cli
 from workbench import kernel as declarations
 from workbench.settings import Settings
+from workbench_hub.cli import main as hub
+from workbench_slurm.cli import main as slurm
 
 
 def test_list_has_every_kernel(workbench):
@@ -123,3 +127,20 @@ def test_python_m_is_the_command(process):
     script = Path(sys.executable).with_name("workbench")
     done = subprocess.run([str(script), "--version"], capture_output=True, text=True, timeout=60)
     assert done.stdout.startswith("workbench")
+
+
+def test_help_of_every_command_is_laid_out_as_it_was_written():
+    """A mark of Click that Click does not see stands in the text, and examples run into each other."""
+    found = {}
+
+    def look(command, context):
+        found[context.command_path] = command.get_help(context)
+        for name in command.list_commands(context) if isinstance(command, click.Group) else ():
+            below = command.get_command(context, name)
+            look(below, click.Context(below, info_name=name, parent=context))
+
+    for name, command in {"workbench": cli.app, "workbench-hub": hub, "workbench-slurm": slurm}.items():
+        look(command, click.Context(command, info_name=name))
+    assert {"workbench archive fetch", "workbench-hub doctor", "workbench-slurm up"} <= set(found)
+    assert [path for path, text in found.items() if "\\b" in text] == []
+    assert "  workbench archive add *.sac --root /data/archive\n" in found["workbench archive add"]

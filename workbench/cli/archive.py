@@ -67,7 +67,7 @@ def archive() -> None:
 @_strict
 @_quiet
 def add(files: tuple[Path, ...], root: Path | None, strict: bool, quiet: bool) -> None:
-    r"""Add waveforms, StationXML and QuakeML; which is which is told by the content.
+    """Add waveforms, StationXML and QuakeML; which is which is told by the content.
 
     FILES are files and folders, packed ones (zip, tar, gz) too.  miniSEED
     records are kept as they are, and only those that run over midnight are
@@ -78,7 +78,7 @@ def add(files: tuple[Path, ...], root: Path | None, strict: bool, quiet: bool) -
     \b
     workbench archive add recordings/ station.xml
     workbench archive add *.sac --root /data/archive
-    """
+    """  # noqa: D301
     target = Archive(root or Settings().home_archive)
     done, stations, events, failed = Written(), 0, 0, []
     paths = list(_files(files))
@@ -114,7 +114,7 @@ def add(files: tuple[Path, ...], root: Path | None, strict: bool, quiet: bool) -
 @_roots
 @_json
 def ls(selection: str | None, roots: tuple[Path, ...], as_json: bool) -> None:
-    r"""List channels with their spans, samples and gaps.
+    """List channels with their spans, samples and gaps.
 
     SELECTION is NET.STA.LOC.CHA, with or without @start/end; by default
     everything.  Only headers are read.
@@ -122,7 +122,7 @@ def ls(selection: str | None, roots: tuple[Path, ...], as_json: bool) -> None:
     \b
     workbench archive ls
     workbench archive ls 'IU.*.00.BH?@2018-01-01/2018-02-01'
-    """
+    """  # noqa: D301
     chosen = Selection.parse(selection) if selection else Selection()
     start = None if chosen.starttime is None else chosen.starttime.ns
     end = None if chosen.endtime is None else chosen.endtime.ns
@@ -196,7 +196,7 @@ def check(selection: str | None, roots: tuple[Path, ...], quick: bool, strict: b
 @_strict
 @_quiet
 def fetch(selection: str, origin: str, root: Path | None, again: bool, strict: bool, quiet: bool) -> None:
-    r"""Fetch waveforms, and StationXML with responses, into an archive.
+    """Fetch waveforms, and StationXML with responses, into an archive.
 
     SELECTION is NET.STA.LOC.CHA@start/end.  --from takes a name that ObsPy
     knows (EARTHSCOPE, GEOFON, INGV, ORFEUS, ...), the URL of a server with
@@ -208,7 +208,7 @@ def fetch(selection: str, origin: str, root: Path | None, again: bool, strict: b
 
     \b
     workbench archive fetch 'IU.ANMO.00.BH?@2018-01-01/2018-02-01' --from EARTHSCOPE
-    """
+    """  # noqa: D301
     target = Archive(root or Settings().home_archive)
     chosen = Selection.parse(selection)
     with _listening(quiet):
