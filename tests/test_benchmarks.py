@@ -11,13 +11,29 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import harness
+from benchmarks import full_size, harness
 
 ROOT = Path(__file__).parents[1]
 
 
 def test_the_page_says_what_was_measured_last():
     assert harness.page(json.loads(harness.OUT.read_text())) == harness.PAGE.read_text()
+
+
+def test_of_the_tests_at_full_size_those_that_passed_are_told(tmp_path):
+    source = tmp_path / "test_some.py"
+    source.write_text(
+        "import pytest\n"
+        "@pytest.mark.parametrize('n', [20, 500])\n"
+        "def test_all_who_come_are_let_in(n, record_property):\n    record_property('n', n)\n"
+        "def test_fails():\n    assert False\n"
+        "@pytest.mark.skip\ndef test_is_left_out(): ...\n"
+    )
+    words = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "--junitxml=report.xml", source.name]
+    assert subprocess.run(words, cwd=tmp_path, capture_output=True, check=False).returncode == 1
+    found = full_size.rows((tmp_path / "report.xml").read_text())
+    assert [row.what for row in found] == ["all who come are let in: 20", "all who come are let in: 500"]
+    assert all(0 <= row.ours_s < 60 for row in found)
 
 
 @pytest.mark.parametrize(("required", "code"), [("", 0), ("spark", 1)])
