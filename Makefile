@@ -39,7 +39,7 @@ test:  ## set up and run all tests, except those at full size
 
 test-long:  ## run the tests at full size
 	$(ENVIRONMENT) test
-	@$(VENV)/pytest -m long --junitxml=test-results/long.xml
+	@$(VENV)/pytest -m long -o junit_family=xunit1 -o junit_duration_report=call --junitxml=test-results/long.xml
 	@$(VENV)/python -m benchmarks.full_size test-results/long.xml
 	@$(VENV)/pytest -m "not long" --hypothesis-profile=search tests/archive tests/calls tests/kernels tests/maths tests/wire
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -25,15 +26,22 @@ def test_of_the_tests_at_full_size_those_that_passed_are_told(tmp_path):
     source.write_text(
         "import pytest\n"
         "@pytest.mark.parametrize('n', [20, 500])\n"
-        "def test_all_who_come_are_let_in(n, record_property):\n    record_property('n', n)\n"
+        "def test_all_who_come_are_let_in(n): ...\n"
+        "def test_measures(record_property):\n    record_property('seconds', 12.5)\n"
         "def test_fails():\n    assert False\n"
         "@pytest.mark.skip\ndef test_is_left_out(): ...\n"
     )
-    words = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "--junitxml=report.xml", source.name]
+    # As the Makefile says it.
+    said = re.search(r"pytest -m long (.*) --junitxml", (ROOT / "Makefile").read_text())
+    assert said is not None
+    given = [*said[1].split(), "-c", os.devnull, "--junitxml=report.xml"]
+    words = [sys.executable, "-m", "pytest", *given, "-W", "error", source.name]
     assert subprocess.run(words, cwd=tmp_path, capture_output=True, check=False).returncode == 1
     found = full_size.rows((tmp_path / "report.xml").read_text())
-    assert [row.what for row in found] == ["all who come are let in: 20", "all who come are let in: 500"]
-    assert all(0 <= row.ours_s < 60 for row in found)
+    come, more, measured = found
+    assert (come.what, more.what) == ("all who come are let in: 20", "all who come are let in: 500")
+    assert 0 <= come.ours_s < 60
+    assert (measured.what, measured.ours_s) == ("measures", 12.5)
 
 
 @pytest.mark.parametrize(("required", "code"), [("", 0), ("spark", 1)])

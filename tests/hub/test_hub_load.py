@@ -63,7 +63,7 @@ def test_all_who_come_at_once_get_a_server_and_run_a_cell(hub, crowd, docker_dae
         found = list(pool.map(come, crowd))
     assert [home for home, _, _ in found] == list(crowd)
     assert len({uid for _, uid, _ in found}) == len(crowd)
-    record_property("seconds", [round(took, 1) for _, _, took in found])
+    record_property("seconds", round(max(took for _, _, took in found), 1))
     with docker_daemon.client() as client:
         users = [one.labels.get("workbench.user") for one in client.containers.list(ignore_removed=True)]
     assert {name: users.count(name) for name in crowd} == dict.fromkeys(crowd, 1)
